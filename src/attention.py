@@ -1,0 +1,200 @@
+"""Self-attention in the three ways of the handouts: with learned positions (which the model adds to its input), with
+RoPE, and synthesized.
+
+All three do the same with their queries, keys and values, softmax(q kᵀ · scale + bias) v, and differ in where these
+come from: see `project` of the two classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def precompute_rotary_emb(dim: int, max_positions: int) -> torch.Tensor:
+    """cos and sin of t θ_i, θ_i = 10000^(-2(i-1)/dim), i = 1 … dim/2: (max_positions, dim/2, 2). Handout 000, part g.
+
+    Raises ValueError when `dim` is odd.
+    """
+    if dim % 2:
+        raise ValueError(f"RoPE rotates pairs of features, and {dim} is odd")
+    theta = 10000.0 ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    angles = torch.arange(max_positions, dtype=torch.float64)[:, None] * theta
+    return torch.stack((angles.cos(), angles.sin()), dim=-1).float()
+
+
+def apply_rotary_emb(x: torch.Tensor, rope_cache: torch.Tensor) -> torch.Tensor:
+    """Rotates the features (2i, 2i+1) of x (B, n_head, T, head_dim) at position t by the angle t θ_i (Su et al. 2021).
+
+    `rope_cache` comes from `precompute_rotary_emb`; its first T positions are used. To place each sequence of the
+    batch elsewhere, give (B, 1, T, head_dim/2, 2).
+    """
+    cos, sin = rope_cache[..., : x.size(-2), :, :].to(x.dtype).unbind(-1)  # (T, head_dim/2) each
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+
+
+class Dropout(nn.Dropout):
+    """nn.Dropout, with random numbers that a CPU makes ten times faster: one byte an element, eight from each draw.
+
+    The probability is rounded to a 256th.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if x.device.type != "cpu":
+            return super().forward(x)
+        return _ByteDropout.apply(x, round(self.p * 256))
+
+
+class _ByteDropout(torch.autograd.Function):
+    """Zeroes `zeros` elements of 256 on average, and scales the others so that the mean stays."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor, zeros: int) -> torch.Tensor:
+        draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        ctx.keep = draws.view(torch.uint8)[: x.numel()].view(x.shape).ge_(zeros)  # in place: a byte, 0 or 1, each
+        ctx.scale = 256 / (256 - zeros)
+        return (x * ctx.keep).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor):
+        return (grad * ctx.keep).mul_(ctx.scale), None
+
+
+class Places:
+    """Where the tokens of a batch (B, T) stand, and which of them each may look at.
+
+    `positions` (B, T) are the tokens' positions in their own documents. Several documents may share a row: each begins
+    at position 0, and its tokens look at the earlier ones of their own document only. With `cache_size` the tokens
+    continue sequences whose keys and values are kept from one call to the next, with room for that many positions.
+
+    `bias` (B, 1, T, S) is added to the attention scores: 0, or -inf where a token must not look. `key_positions`
+    (B, S) are the positions of what may be looked at.
+    """
+
+    def __init__(self, positions: torch.Tensor, cache_size: int | None = None):
+        self.cache_size, self.stored = cache_size, {}
+        self.move_to(positions)
+
+    def move_to(self, positions: torch.Tensor) -> None:
+        """The next tokens are at `positions` (B, T)."""
+        T, device = positions.size(1), positions.device
+        self.positions = positions
+        if self.cache_size is None:
+            document = (positions == 0).cumsum(1)
+            allowed = (document[:, :, None] == document[:, None, :]) & torch.ones(T, T, device=device).tril().bool()
+            self.key_positions = positions
+        else:
+            self.key_positions = torch.arange(self.cache_size, device=device)[None]
+            allowed = self.key_positions[:, None] <= positions[:, :, None]
+        self.bias = torch.zeros(allowed.shape, device=device).masked_fill_(~allowed, -torch.inf)[:, None]
+
+    def remember(self, layer: nn.Module, *new: torch.Tensor) -> list[torch.Tensor]:
+        """Stores a layer's tensors (B, n_head, T, head_dim) in the cache, and returns all that it has stored of them,
+        (B, n_head, S, head_dim); without a cache, the tensors themselves.
+
+        What the cache holds behind the last token of a sequence is never looked at, and overwritten later.
+        """
+        if self.cache_size is None:
+            return list(new)
+        if layer not in self.stored:
+            self.stored[layer] = [a.new_zeros(*a.shape[:2], self.cache_size, a.size(-1)) for a in new]
+        index = self.positions[:, None, :, None].expand_as(new[0])
+        return [old.scatter_(2, index, a) for old, a in zip(self.stored[layer], new)]
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Drops the sequences for which `rows` (B,) is false from the cache."""
+        self.stored = {layer: [a[rows] for a in tensors] for layer, tensors in self.stored.items()}
+
+
+class Attention(nn.Module):
+    """What every kind of attention does with its queries, keys and values."""
+
+    def __init__(self, config):
+        super().__init__()
+        if config.n_embd % config.n_head:
+            raise ValueError(f"n_embd {config.n_embd} is not a multiple of n_head {config.n_head}")
+        self.n_head = config.n_head
+        self.value = nn.Linear(config.n_embd, config.n_embd)
+        self.proj = nn.Linear(config.n_embd, config.n_embd)
+        self.attn_drop = Dropout(config.attn_pdrop)
+        self.resid_drop = Dropout(config.resid_pdrop)
+        # Not used here, but the course's parameter files have it.
+        self.register_buffer("mask", torch.ones(config.block_size, config.block_size).tril()[None, None])
+
+    def heads(self, x: torch.Tensor, *layers: nn.Linear) -> list[torch.Tensor]:
+        """The outputs of linear layers, divided among the heads: (B, T, n_embd) -> (B, n_head, T, head_dim) each."""
+        weight, bias = torch.cat([a.weight for a in layers]), torch.cat([a.bias for a in layers])
+        y = F.linear(x, weight, bias)  # one matrix product for all of them
+        return list(y.unflatten(-1, (len(layers), self.n_head, -1)).permute(2, 0, 3, 1, 4))
+
+    def attend(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        """resid_drop(proj(softmax(q kᵀ · scale + bias) v)), the heads side by side again: (B, T, n_embd).
+
+        q is (B, n_head, T, head_dim), k and v are (B, n_head, S, head_dim), and bias broadcasts to (B, n_head, T, S).
+        """
+        bias = bias.to(q.dtype)
+        if q.device.type == "cpu":
+            # Written out, this is faster here: the fused kernel takes four times longer for its backward pass in
+            # bfloat16, and draws the numbers for its dropout one by one.
+            scores = ((q * scale) @ k.transpose(-2, -1)).add_(bias)
+            y = self.attn_drop(scores.softmax(dim=-1)) @ v
+        else:
+            dropout = self.attn_drop.p if self.training else 0.0
+            y = F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
+        return self.resid_drop(self.proj(y.transpose(1, 2).flatten(2)))
+
+
+class CausalSelfAttention(Attention):
+    """Scaled dot-product attention (handout 001, equations 3 and 4), with RoPE if the configuration says so."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.key = nn.Linear(config.n_embd, config.n_embd)
+        self.query = nn.Linear(config.n_embd, config.n_embd)
+        self.rope = config.rope
+        if config.rope:
+            rope_cache = precompute_rotary_emb(config.n_embd // config.n_head, config.block_size)
+            self.register_buffer("rope_cache", rope_cache)
+
+    def forward(self, x: torch.Tensor, places: Places | None = None) -> torch.Tensor:
+        """x (B, T, n_embd) -> the same shape. Without `places`, each row of x is one document from its beginning."""
+        places = places or Places(torch.arange(x.size(1), device=x.device)[None])
+        q, k, v = self.heads(x, self.query, self.key, self.value)
+        if self.rope:
+            rope_cache = self.rope_cache[places.positions][:, None]
+            q, k = apply_rotary_emb(q, rope_cache), apply_rotary_emb(k, rope_cache)
+        k, v = places.remember(self, k, v)
+        return self.attend(q, k, v, places.bias, scale=1 / math.sqrt(q.size(-1)))
+
+
+class SynthesizerAttention(Attention):
+    """Attention scores made of each token alone, without a look at the others (handout 001, equation 5; Tay et al.
+    2020, the dense synthesizer): softmax(ReLU(x A + b1) B + b2) (x V).
+
+    In other words, the keys are learned constants, one a position: the columns of `w2`. As in the course there are
+    `block_size - 1` of them, so a token at the last position of the block can look at all others but not at itself.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.w1 = nn.Linear(config.n_embd, config.n_embd)
+        self.w2 = nn.Parameter(torch.empty(config.n_embd // config.n_head, config.block_size - 1))
+        self.b2 = nn.Parameter(torch.zeros(config.block_size - 1))
+        nn.init.uniform_(self.w2, -0.001, 0.001)
+
+    def forward(self, x: torch.Tensor, places: Places | None = None) -> torch.Tensor:
+        """x (B, T, n_embd) -> the same shape. Without `places`, each row of x is one document from its beginning."""
+        places = places or Places(torch.arange(x.size(1), device=x.device)[None])
+        q, v = self.heads(x, self.w1, self.value)
+        (v,) = places.remember(self, v)
+        keys, bias = F.pad(self.w2.t(), (0, 0, 0, 1)), F.pad(self.b2, (0, 1), value=-torch.inf)  # for the last position
+        k = keys[places.key_positions].to(q.dtype)[:, None].expand_as(v)
+        return self.attend(F.relu(q), k, v, bias[places.key_positions][:, None, None] + places.bias, scale=1.0)

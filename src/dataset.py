@@ -1,0 +1,223 @@
+"""Text in, tensors out: the span-corruption data for pretraining and the questions for finetuning.
+
+    python src/dataset.py charcorruption        prints four examples of each kind
+    python src/dataset.py namedata
+
+Both datasets give (x, y) pairs, y being the next character at each position of x. Both also give a whole batch at
+once, by numpy, which is what training uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from utils import InputError, find_corpus, read_text, run_main
+
+PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double question mark
+PAD, MASK = 0, 1  # their indices in every vocabulary
+
+
+def pack(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Puts several examples into each row, so that no time is spent on their padding: more than half of a batch.
+
+    x and y (B, T) become x, y and positions (R, W), R < B, the examples end to end in rows W wide, where `positions`
+    tells each token's place in its own example. What follows an example's last target is padding. Longest first, each
+    example goes into the fullest row that has room for it.
+    """
+    x, y = x.numpy(), y.numpy()
+    T = x.shape[1]
+    lengths = T - (y[:, ::-1] != PAD).argmax(1)
+    room, place = [], np.empty((len(x), 2), np.int64)  # room: (columns left, row), in rising order
+    for i in np.argsort(-lengths, kind="stable"):
+        best = bisect.bisect_left(room, (lengths[i], -1))
+        left, row = room.pop(best) if best < len(room) else (T, len(room))
+        place[i] = row, T - left
+        bisect.insort(room, (left - lengths[i], row))
+    packed = np.zeros((3, len(room), T), np.int64)
+    for (row, column), length, x_i, y_i in zip(place, lengths, x, y):
+        packed[:, row, column : column + length] = x_i[:length], y_i[:length], np.arange(length)
+    return tuple(torch.from_numpy(packed))
+
+
+def as_tensors(rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """All but the last column of `rows`, and all but the first, as Long tensors."""
+    rows = torch.from_numpy(rows.astype(np.int64))
+    return rows[:, :-1], rows[:, 1:]
+
+
+class CharCorruptionDataset(Dataset):
+    """One span of a document is cut out, and has to be written down at the end (a simple case of T5, Raffel et al.
+    2020, section 3.1.4; handout part e).
+
+    Example i is made anew whenever it is asked for. Document i, one line of the corpus, is truncated to a random
+    length between 4 and 7/8 of the block size (a shorter one is used as it is) and split in three:
+
+        prefix, masked content, suffix   ->   prefix MASK suffix MASK masked content PAD PAD ...
+
+    The masked content is a quarter of the truncated document on average, at a random place. x and y, each
+    `block_size` long, are that string without its last and without its first character.
+
+    The vocabulary is PAD, MASK, and the sorted distinct characters of the corpus, newline included.
+    """
+
+    def __init__(self, data: str, block_size: int, seed: int | None = None):
+        """`data` is the whole corpus. Raises InputError when it is empty, or holds the mask or the pad character."""
+        if block_size < 5:
+            raise ValueError(f"block_size {block_size} is too small for a document of 4 characters")
+        if not data.strip():
+            raise InputError("the corpus is empty")
+        self.PAD_CHAR, self.MASK_CHAR = PAD_CHAR, MASK_CHAR
+        self.block_size = block_size
+        self.data = data.removesuffix("\n").split("\n")
+        symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data))]
+        for char in (PAD_CHAR, MASK_CHAR):
+            if symbols.count(char) > 1:
+                line = data.count("\n", 0, data.index(char)) + 1
+                raise InputError(f"line {line}: the corpus holds the character {char}, which has a meaning here")
+        self.stoi = {char: i for i, char in enumerate(symbols)}
+        self.itos = dict(enumerate(symbols))
+        self.vocab_size = len(symbols)
+        self.rng = np.random.default_rng(seed)
+
+        # All documents end to end, one small integer a character, so that a batch is one indexing operation.
+        dtype = np.uint8 if self.vocab_size <= 256 else np.uint16 if self.vocab_size <= 65536 else np.uint32
+        index_of = np.zeros(max(map(ord, symbols)) + 1, dtype)
+        for char, i in self.stoi.items():
+            index_of[ord(char)] = i
+        pieces = (data[i : i + 2**22] for i in range(0, len(data), 2**22))  # four bytes a character is much
+        self.corpus = np.concatenate(
+            [index_of[np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.uint32)] for piece in pieces]
+        )
+        self.lengths = np.array([len(document) for document in self.data])
+        self.starts = np.cumsum(self.lengths + 1) - (self.lengths + 1)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A fresh corruption of document i: x and y, Long tensors of length block_size."""
+        i = range(len(self))[i]  # raises IndexError, and knows negative numbers
+        x, y = as_tensors(self.corrupt(np.array([i]), self.rng))
+        return x[0], y[0]
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The documents `indices`, corrupted as the state of `rng` says, in packed rows: see `pack`."""
+        return pack(*as_tensors(self.corrupt(indices, rng)))
+
+    def corrupt(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The strings of `block_size + 1` characters described above, as indices, one row a document."""
+        column = (len(indices), 1)
+        longest = self.block_size * 7 // 8
+        length = np.minimum(self.lengths[indices, None], rng.integers(4, longest, column, endpoint=True))
+        # Uniform between 1 and half the length less 1, then rounded up or down at random, so that the mean is exactly
+        # a quarter. Under four characters that is impossible: one character is masked, if there is one.
+        masked = np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)
+        masked = np.minimum(masked, length)
+        first = rng.integers(0, length - masked, endpoint=True)  # where the masked content begins
+
+        t = np.arange(self.block_size + 1)
+        second = length - masked + 1  # where the second MASK stands; the first stands at `first`
+        source = np.where(t < first, t, np.where(t < second, t - 1 + masked, t - second - 1 + first))
+        source = self.starts[indices, None] + np.clip(source, 0, np.maximum(length - 1, 0))
+        rows = self.corpus[np.minimum(source, len(self.corpus) - 1)]
+        rows[(t == first) | (t == second)] = MASK
+        rows[t > length + 1] = PAD
+        return rows
+
+
+class NameDataset(Dataset):
+    """Questions with their answers, in the vocabulary of a CharCorruptionDataset (handout part b).
+
+        x    Where was Ada Lovelace born?MASKLondonMASK PAD PAD ...
+        y    PAD ...                     MASKLondonMASK PAD PAD ...     (one to the left)
+
+    No loss falls on the question: its characters are PAD in y. The questions lose their non-ASCII characters, as in
+    the course (`ask` does the same when a question is to be answered). Both tensors are `block_size - 1` long.
+    """
+
+    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str):
+        """`data` is TSV text: a question, a tab and an answer on each line.
+
+        Raises InputError, naming the line, when a line is not like that, does not fit, or has an unknown character.
+        """
+        self.MASK_CHAR, self.PAD_CHAR = MASK_CHAR, PAD_CHAR
+        self.stoi, self.itos = pretraining_dataset.stoi, pretraining_dataset.itos
+        self.block_size = pretraining_dataset.block_size
+        self.data = data.removesuffix("\n").split("\n")
+        if self.data == [""]:
+            raise InputError("there are no questions")
+        self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
+        self.asked = np.empty((len(self.data), 1), np.int64)  # length of each question, its MASK included
+        for i, line in enumerate(self.data):
+            where = f"line {i + 1}"
+            if line.count("\t") != 1:
+                raise InputError(f"{where}: should be a question, a tab and an answer")
+            question, answer = (part.strip() for part in line.split("\t"))
+            if not answer:
+                raise InputError(f"{where}: has no answer after the tab")
+            asked = ask(question, self.stoi, self.block_size, where)
+            row = asked + encode(answer, self.stoi, where) + [MASK]
+            if len(row) > self.block_size:
+                raise InputError(f"{where}: is {len(row)} characters long with its masks, over {self.block_size}")
+            self.rows[i, : len(row)], self.asked[i] = row, len(asked)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """x and y of question i, Long tensors of length block_size - 1."""
+        x, y = self.examples(np.array([range(len(self))[i]]))
+        return x[0], y[0]
+
+    def batch(
+        self, indices: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The questions `indices` in packed rows, see `pack`. Nothing about them is random."""
+        return pack(*self.examples(indices))
+
+    def examples(self, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """x and y (B, block_size - 1) of the questions `indices`."""
+        rows = self.rows[indices]
+        x, _ = as_tensors(rows)
+        _, y = as_tensors(np.where(np.arange(self.block_size) < self.asked[indices] - 1, PAD, rows))
+        return x, y
+
+
+def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:
+    """The indices of the characters of `text`. Raises InputError when one is not in the vocabulary."""
+    for char in text:
+        if char not in stoi or char in (PAD_CHAR, MASK_CHAR):
+            raise InputError(f"{where}: the character {char!r} does not occur in the pretraining corpus")
+    return [stoi[char] for char in text]
+
+
+def ask(question: str, stoi: dict[str, int], block_size: int, where: str) -> list[int]:
+    """A question as the model is asked it: its ASCII characters and a MASK, after which the answer is to come.
+
+    Raises InputError when no room for an answer is left, or when a character is not in the vocabulary.
+    """
+    tokens = encode(question.encode("ascii", "ignore").decode(), stoi, where) + [MASK]
+    if len(tokens) >= block_size:
+        raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
+    return tokens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print four examples of a dataset.")
+    parser.add_argument("dataset_type", choices=["namedata", "charcorruption"])
+    args = parser.parse_args()
+    dataset = CharCorruptionDataset(read_text(find_corpus("wiki.txt")), block_size=128)
+    if args.dataset_type == "namedata":
+        dataset = NameDataset(dataset, read_text(find_corpus("birth_places_train.tsv")))
+    for _, (x, y) in zip(range(4), dataset):
+        print("x:", "".join(dataset.itos[int(i)] for i in x))
+        print("y:", "".join(dataset.itos[int(i)] for i in y))
+
+
+if __name__ == "__main__":
+    run_main(main)
