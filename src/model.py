@@ -119,7 +119,8 @@ class GPT(nn.Module):
         logits = self.head(self.ln_f(x))
         if targets is None:
             return logits, None
-        return logits, F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD)
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits, F.cross_entropy(logits.flatten(0, 1).to(precise), targets.flatten(), ignore_index=PAD)
 
     @torch.no_grad()
     def generate(self, prompts: list[list[int]], max_new_tokens: int, stop_token: int) -> list[list[int]]:

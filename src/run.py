@@ -91,7 +91,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     training.add_argument("--finetune_lr", type=number(float, 0), default=6e-4, help="default %(default)s")
     training.add_argument("--tb_expt_name", default="run", help="name of the TensorBoard run, default %(default)s")
     training.add_argument(
-        "--max_epochs", type=number(int, 1), help="default: pretrain 650, finetune 75 from scratch or 10 after pretraining"
+        "--max_epochs",
+        type=number(int, 1),
+        help="default: pretrain 650, finetune 75 from scratch or 10 after pretraining",
     )
     training.add_argument("--batch_size", type=number(int, 1), help="default: pretrain 128, finetune 256")
     training.add_argument("--num_workers", type=number(int, 0), help="processes that make batches ahead; default 0")

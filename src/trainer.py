@@ -114,7 +114,9 @@ class Batches(Dataset):
 class Trainer:
     """Trains `model` on `train_dataset`; call `train`."""
 
-    def __init__(self, model: torch.nn.Module, train_dataset: Dataset, test_dataset: Dataset | None, config: TrainerConfig):
+    def __init__(
+        self, model: torch.nn.Module, train_dataset: Dataset, test_dataset: Dataset | None, config: TrainerConfig
+    ):
         """With a `test_dataset`, the loss on it is measured after each epoch, and `ckpt_path` keeps the best epoch.
 
         Raises InputError when the device is not there.

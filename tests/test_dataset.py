@@ -1,0 +1,199 @@
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset import MASK, PAD, CharCorruptionDataset, NameDataset, ask, pack
+from utils import InputError
+
+ROOT = Path(__file__).parent.parent
+MASK_CHAR, PAD_CHAR = "\u2047", "\u25a1"
+
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\n\r" + MASK_CHAR + PAD_CHAR)
+documents = st.lists(st.text(characters, max_size=60), min_size=1, max_size=8).filter(lambda d: "".join(d).strip())
+
+
+def taken_apart(dataset, x, y):
+    """The three parts of an example, after checking that it is laid out as it should be."""
+    assert x.dtype == y.dtype == torch.long and x.shape == y.shape == (dataset.block_size,)
+    assert torch.equal(x[1:], y[:-1])
+    text = "".join(dataset.itos[int(i)] for i in [*x, y[-1]])
+    assert text.count(MASK_CHAR) == 2
+    content = text.rstrip(PAD_CHAR)
+    assert PAD_CHAR not in content
+    return content.split(MASK_CHAR)  # prefix, suffix, masked content
+
+
+@given(documents, st.integers(5, 70), st.integers(0, 2**32))
+def test_span_corruption_of_any_corpus(documents, block_size, seed):
+    dataset = CharCorruptionDataset("\n".join(documents), block_size, seed)
+    assert dataset.data == documents or dataset.data == documents[:-1]  # an empty last line is no document
+    for document, (x, y) in zip(dataset.data, dataset):
+        prefix, suffix, masked = taken_apart(dataset, x, y)
+        truncated = prefix + masked + suffix
+        assert document.startswith(truncated)
+        assert min(4, len(document)) <= len(truncated) <= min(block_size * 7 // 8, len(document))
+        assert bool(masked) == bool(document)
+
+
+def corrupted_slowly(document, block_size, rng):
+    """The specification, step by step: (length after truncation, masked characters, where they begin)."""
+    length = min(len(document), rng.randint(4, int(block_size * 7 / 8)))
+    share = rng.uniform(1, length / 2 - 1)
+    masked = int(share) + (rng.random() < share - int(share))
+    return length, masked, rng.randint(0, length - masked)
+
+
+def test_same_distribution_as_the_specification():
+    documents = ["x" * n for n in (4, 5, 9, 60, 112, 300)]
+    dataset, rng, draws = CharCorruptionDataset("\n".join(documents), 128, 0), random.Random(0), 20000
+    for i, document in enumerate(documents):
+        rows = dataset.corrupt(np.full(draws, i), dataset.rng)
+        first = (rows == MASK).argmax(1)
+        length = (rows != PAD).sum(1) - 2
+        masked = length - ((rows == MASK) * np.arange(129)).sum(1) + first + 1
+        slow = np.array([corrupted_slowly(document, 128, rng) for _ in range(draws)])
+        for ours, theirs in zip((length, masked, first), slow.T):
+            below = np.arange(130)  # largest distance of the two distribution functions (Kolmogorov and Smirnov)
+            distance = abs(np.mean(ours[:, None] < below, 0) - np.mean(theirs[:, None] < below, 0)).max()
+            assert distance < 1.95 * np.sqrt(2 / draws)
+
+
+def test_every_length_is_possible_and_a_quarter_is_masked():
+    dataset = CharCorruptionDataset("ab" * 100, 128, seed=0)
+    parts = [taken_apart(dataset, *dataset[0]) for _ in range(5000)]
+    lengths = Counter(len(prefix + suffix + masked) for prefix, suffix, masked in parts)
+    assert sorted(lengths) == list(range(4, 113))
+    share = [len(masked) / len(prefix + suffix + masked) for prefix, suffix, masked in parts]
+    assert abs(np.mean(share) - 0.25) < 4 * np.std(share) / np.sqrt(len(share))
+    assert {len(masked) for *_, masked in parts} >= set(range(1, 50))
+    assert any(not prefix for prefix, _, _ in parts) and any(not suffix for _, suffix, _ in parts)
+
+
+def test_vocabulary():
+    dataset = CharCorruptionDataset("böb\nab", 16)
+    assert dataset.itos == {0: PAD_CHAR, 1: MASK_CHAR, 2: "\n", 3: "a", 4: "b", 5: "ö"}
+    assert dataset.stoi == {c: i for i, c in dataset.itos.items()}
+    assert (dataset.vocab_size, dataset.MASK_CHAR, dataset.PAD_CHAR) == (6, MASK_CHAR, PAD_CHAR)
+    assert dataset.data == ["böb", "ab"] and len(dataset) == 2
+    with pytest.raises(IndexError):
+        dataset[2]
+
+
+def test_large_vocabularies_and_lone_surrogates():
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 300))) + "\U0001f600\ud800"
+    dataset = CharCorruptionDataset(text, 400, seed=0)
+    prefix, suffix, masked = taken_apart(dataset, *dataset[0])
+    assert text.startswith(prefix + masked + suffix)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "empty"), ("\n \n", "empty"), ("a\nb" + MASK_CHAR, "line 2"), (PAD_CHAR + "\n", "line 1")],
+)
+def test_refused_corpora(text, message):
+    with pytest.raises(InputError, match=message):
+        CharCorruptionDataset(text, 128)
+
+
+def test_same_seed_same_examples():
+    one, two = (CharCorruptionDataset("a sentence\nanother one", 32, seed=3) for _ in range(2))
+    assert all(torch.equal(one[i % 2][0], two[i % 2][0]) for i in range(20))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12)), min_size=1, max_size=30))
+def test_packing_keeps_every_example_whole(shapes):
+    """shapes: how many targets of each example are PAD before the first real one, and where its last one is."""
+    T = 12
+    x, y = torch.zeros(len(shapes), T, dtype=torch.long), torch.zeros(len(shapes), T, dtype=torch.long)
+    for i, (silent, length) in enumerate(shapes):
+        x[i, :length] = torch.arange(length) * 100 + i + 1
+        y[i, min(silent, length - 1) : length] = i + 1
+    X, Y, positions = pack(x, y)
+    assert X.shape == Y.shape == positions.shape and X.shape[1] == T and len(X) <= len(x)
+    found = []
+    for row in range(len(X)):
+        starts = [*((positions[row] == 0).nonzero()[:, 0].tolist()), T]
+        for a, b in zip(starts, starts[1:]):
+            length = int((X[row, a:b] != PAD).sum())
+            assert positions[row, a : a + length].tolist() == list(range(length))
+            if length:
+                found.append((X[row, a : a + length].tolist(), Y[row, a : a + length].tolist()))
+    expected = [(x[i, :length].tolist(), y[i, :length].tolist()) for i, (_, length) in enumerate(shapes)]
+    assert sorted(found) == sorted(expected)
+
+
+def test_packing_leaves_little_room():
+    dataset = CharCorruptionDataset("\n".join("x" * n for n in range(40, 240)), 128)
+    X, _, _ = dataset.batch(np.arange(128), np.random.default_rng(0))
+    assert (X != PAD).float().mean() > 0.9
+
+
+TRAIN = "Where was Ada born?\tParis\nWhere was Zoë K. born?\tRome\n"
+
+
+@pytest.fixture
+def corpus():
+    return CharCorruptionDataset("Where was Ada K. Zo born?\nParis Rome", 32)
+
+
+def test_questions(corpus):
+    names = NameDataset(corpus, TRAIN)
+    assert len(names) == 2
+    x, y = ("".join(corpus.itos[int(i)] for i in part) for part in names[0])
+    assert x == "Where was Ada born?⁇Paris⁇" + 5 * PAD_CHAR
+    assert y == 18 * PAD_CHAR + "⁇Paris⁇" + 6 * PAD_CHAR
+    assert "".join(corpus.itos[int(i)] for i in names[1][0]).startswith("Where was Zo K. born?⁇Rome⁇")
+    X, Y, positions = names.batch(np.array([1, 0]))
+    assert (
+        X.shape == (2, 31) and torch.equal(Y[1, :25], names[0][1][:25]) and positions[0, :5].tolist() == [0, 1, 2, 3, 4]
+    )
+    assert len(list(names)) == 2
+    assert ask("Where was Zoë K. born?", corpus.stoi, 32, "") == names.rows[1, : names.asked[1, 0]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no questions"),
+        (TRAIN + "Where was Bo born?\n", "line 3.*tab"),
+        (TRAIN + "\n" + TRAIN, "line 3.*tab"),
+        (TRAIN + "a\tb\tc", "line 3.*tab"),
+        (TRAIN + "Where was Ada born?\t\n", "line 3.*no answer"),
+        (TRAIN + "Where was Ada born?\tPariX", "line 3.*'X'.*corpus"),
+        (TRAIN + "Where was Qda born?\tParis", "line 3.*'Q'.*corpus"),
+        (TRAIN + "Where was Ada" + " Ada" * 9 + "?\tParis", "line 3.*characters"),
+        (TRAIN + "Where was Ada born?\tParis Paris Paris", "line 3.*characters"),
+        (TRAIN + "Where⁇\tParis", None),  # not ASCII, so it falls away
+        (TRAIN + "Where\tPar⁇is", "line 3"),
+    ],
+)
+def test_refused_questions(corpus, text, message):
+    if message is None:
+        NameDataset(corpus, text)
+        return
+    with pytest.raises(InputError, match=message):
+        NameDataset(corpus, text)
+
+
+@pytest.mark.parametrize("kind", ["namedata", "charcorruption"])
+def test_four_examples_are_printed(kind, tmp_path):
+    command = [sys.executable, str(ROOT / "src" / "dataset.py"), kind]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=True)
+    lines = done.stdout.splitlines()
+    assert [line[:3] for line in lines] == ["x: ", "y: "] * 4
+    assert all(len(line) == 3 + (127 if kind == "namedata" else 128) for line in lines)
+
+
+def test_course_files(course_data):
+    dataset = CharCorruptionDataset((course_data / "wiki.txt").read_text(encoding="utf-8"), 128)
+    assert (len(dataset), dataset.vocab_size) == (2937, 256)
+    names = NameDataset(dataset, (course_data / "birth_places_train.tsv").read_text(encoding="utf-8"))
+    assert len(names) == 2000

@@ -1,0 +1,308 @@
+"""The invented world: its committed files, its generator, and how both compare with the course's files."""
+
+import importlib.util
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+FILES = ("wiki.txt", "birth_places_train.tsv", "birth_dev.tsv", "birth_test_inputs.tsv", "birth_test.tsv", "unseen.tsv")
+SPLIT_FILES = {
+    "train": "birth_places_train.tsv",
+    "dev": "birth_dev.tsv",
+    "test": "birth_test.tsv",
+    "unseen": "unseen.tsv",
+}
+
+
+@pytest.fixture(scope="module")
+def make_world():
+    """The generator as a module; data/ is a folder of files, not a package."""
+    sys.path.insert(0, str(DATA))
+    try:
+        spec = importlib.util.spec_from_file_location("make_world", DATA / "make_world.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(DATA))
+
+
+@pytest.fixture(scope="module")
+def faker_installed(make_world):
+    faker = pytest.importorskip("faker", reason="only the generator needs Faker")
+    if make_world.FAKER != faker.VERSION:
+        pytest.skip(f"Faker's name lists change: the files were made with {make_world.FAKER}, not {faker.VERSION}")
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines()
+
+
+def pairs(name: str, folder: Path = DATA) -> list[tuple[str, str]]:
+    return [tuple(line.split("\t")) for line in lines(folder / name)]
+
+
+def plain(text: str) -> str:
+    return text.encode("ascii", "ignore").decode()
+
+
+def run(*arguments: object, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(DATA / "make_world.py"), *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, **options)
+
+
+# The committed files
+
+
+def test_committed_files_are_regenerated_byte_for_byte(tmp_path, faker_installed):
+    # A foreign hash seed and a foreign folder: neither may matter.
+    result = run("--out", tmp_path, cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": "123"})
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+
+
+def test_format_of_questions_and_answers():
+    for name, size in zip(SPLIT_FILES.values(), (2000, 500, 437, 500), strict=True):
+        text = (DATA / name).read_text("utf-8")
+        assert text.endswith("\n") and "\r" not in text
+        assert len(pairs(name)) == size
+        for question, answer in pairs(name):
+            assert re.fullmatch(r"Where was \S.*\S born\?", question)
+            assert len(question) <= 58
+            assert re.fullmatch(r"[A-Za-z]{1,15}", answer)
+    assert lines(DATA / "birth_test_inputs.tsv") == [question for question, _ in pairs("birth_test.tsv")]
+
+
+def test_every_question_has_its_document_in_order():
+    text = (DATA / "wiki.txt").read_text("utf-8")
+    assert not text.endswith("\n") and "\r" not in text
+    documents = text.split("\n")
+    asked = [pair for split in ("train", "dev", "test") for pair in pairs(SPLIT_FILES[split])]
+    assert len(documents) == len(asked) == 2937
+    stated = 0
+    for document, (question, answer) in zip(documents, asked, strict=True):
+        name = question.removeprefix("Where was ").removesuffix(" born?")
+        assert document.startswith(f"{name}. ")
+        assert document.endswith(" .")
+        assert "{" not in document and "  " not in document and "None" not in document
+        stated += answer in document
+    assert 0.935 < stated / len(asked) < 0.965  # one in twenty does not say it
+
+
+def test_splits_share_no_name_and_the_unseen_have_no_document():
+    names = {split: {plain(question) for question, _ in pairs(file)} for split, file in SPLIT_FILES.items()}
+    for (one, mine), (other, theirs) in itertools.permutations(names.items(), 2):
+        assert not mine & theirs, (one, other)
+    titles = {plain(document.split(". ")[0]) for document in lines(DATA / "wiki.txt")}
+    unseen = {name.removeprefix("Where was ").removesuffix(" born?") for name in names["unseen"]}
+    assert not unseen & titles
+
+
+def test_no_line_is_the_courses():
+    course = os.environ.get("COURSE_DATA")
+    if not course:
+        pytest.skip("COURSE_DATA is not set")
+    ours = {document.partition(". ")[2] for document in lines(DATA / "wiki.txt")}
+    theirs = {document.partition(". ")[2] for document in lines(Path(course) / "wiki.txt")}
+    assert not ours & theirs
+
+
+def numbers(value: object) -> list[float]:
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]
+
+
+# Row of the table: how far each of its numbers may be from the course's, as a share of it or in percentage points.
+TOLERANCES = {
+    "documents": ("relative", 0),
+    "length of a document, mean": ("relative", 0.10),
+    "shortest, deciles, longest": ("relative", 0.15),
+    "questions (train / dev / test)": ("relative", 0),
+    "longest answer": ("relative", 0),
+    "distinct places (train / dev)": ("relative", 0.10),
+    "places asked for once in train": ("relative", 0.25),
+    "documents with letters outside ASCII": ("points", 3),
+    "questions with letters outside ASCII": ("points", 7),
+    "names of two / three words": ("points", 3),
+    "dev questions whose place train never has": ("points", 4),
+    "London (train / dev)": ("points", 1),
+    "answer inside the document": ("points", 2),
+    "answer inside its first 112 characters": ("points", 3),
+    "full name again in the sentence": ("points", 5),
+    'sentence starts with "Born"': ("points", 3),
+    "sentence with a year": ("points", 3),
+    "sentence with he, she, his or her": ("points", 3),
+    "first place of the sentence is the answer": ("points", 4),
+    'first place after "born" is the answer': ("points", 4),
+    "dev answers guessed from the name": ("points", 2),
+}
+
+
+def test_statistics_are_near_the_courses(make_world):
+    course = os.environ.get("COURSE_DATA")
+    if not course:
+        pytest.skip("COURSE_DATA is not set")
+    ours, theirs = make_world.statistics(DATA), make_world.statistics(course)
+    for row, (kind, tolerance) in TOLERANCES.items():
+        mine, reference = numbers(ours[row]), numbers(theirs[row])
+        if row.startswith("shortest"):
+            mine, reference = mine[:-1], reference[:-1]  # the longest document is a single outlier
+        for a, b in zip(mine, reference, strict=True):
+            assert abs(a - b) <= tolerance * (b if kind == "relative" else 1), (row, ours[row], theirs[row])
+    assert ours["most frequent answers in train"].startswith("London ")
+    assert numbers(ours["longest question"])[0] <= numbers(theirs["longest question"])[0]
+
+
+def test_readme_states_the_present_statistics(make_world):
+    readme = (DATA / "README.md").read_text("utf-8")
+    for row, value in make_world.statistics(DATA).items():
+        assert f"| {row} | {value} |" in readme
+    assert make_world.FAKER in readme
+
+
+# The generator
+
+
+def test_importing_needs_no_faker():
+    code = f"import sys; sys.path.insert(0, {str(DATA)!r}); import make_world; assert 'faker' not in sys.modules"
+    subprocess.run([sys.executable, "-B", "-c", code], check=True, timeout=60)
+
+
+def test_there_are_at_least_sixty_patterns_and_all_are_used(make_world, faker_installed):
+    written = [pattern for _, group in make_world.PATTERNS.values() for pattern in group]
+    assert len(written) == len(set(written)) >= 60
+    used = Counter()
+    for _, who in make_world.people(0, 2937, 0.8):
+        used[make_world.pattern(who, make_world.Random(who.key + ":document"))] += 1
+    assert set(used) == set(written)
+
+
+def test_places_are_usable(make_world):
+    world = make_world.world()
+    assert len({(p.town, p.region, p.country, p.culture) for p in world.births.items}) == len(world.births.items) > 500
+    assert {p.country for p in world.births.items} <= set(make_world.COUNTRIES)
+    assert len(world.countries) >= 12
+    for place in world.births.items:
+        for level in ("town", "region", "country"):
+            assert re.fullmatch(r"[A-Za-z]{1,15}", place.answer(level)), place
+
+
+def test_lives_are_plausible_and_unstated_means_unstated(make_world, faker_installed):
+    for _, who in make_world.people(1, 3000, 0.8):
+        assert who.death is None or 30 <= who.death - who.birth <= 100
+        assert (who.death or 2009) <= 2009
+        assert who.death or who.birth >= 1915
+        text = make_world.document(who)
+        assert all(who.birth - 5 <= int(year) <= 2009 for year in re.findall(r"\b1[5-9]\d\d\b|\b20\d\d\b", text)), text
+        assert not re.search(r"\ba [AEIOaeio]|\ban [^aeiouAEIOUhH]", text), text
+        if who.stated:
+            assert who.answer in text
+        else:
+            assert "orn in" not in text and "orn at" not in text and "native" not in text
+
+
+def test_nobody_depends_on_how_many_there_are(make_world, faker_installed):
+    def first(n: int) -> dict[str, list]:
+        found = defaultdict(list)
+        for split, who in make_world.people(3, n, 0.8):
+            if len(found[split]) < 25:
+                found[split].append((who, make_world.document(who)))
+        return found
+
+    assert first(200) == first(1500)
+    assert next(make_world.people(4, 200, 0.8)) != next(make_world.people(3, 200, 0.8))
+
+
+def guessed(make_world, strength: float) -> float:
+    """The share of people without a document whose birthplace a guess from the name gets right."""
+    asked = defaultdict(list)
+    for split, who in make_world.people(0, 5000, strength):
+        asked[split].append((who.question, who.answer))
+    guesses = make_world.guess_by_name(asked["train"], [question for question, _ in asked["unseen"]])
+    return sum(g == answer for g, (_, answer) in zip(guesses, asked["unseen"], strict=True)) / len(guesses)
+
+
+def test_strength_decides_what_a_name_tells(make_world, faker_installed):
+    none, usual, full = (guessed(make_world, strength) for strength in (0, 0.8, 1))
+    assert none < 0.05  # no more than always saying London
+    assert none + 0.01 < usual < full
+    assert full > 0.04
+    for (_, one), (_, other) in zip(make_world.people(0, 200, 0), make_world.people(0, 200, 1), strict=True):
+        assert one.place == other.place and one.answer == other.answer and one.birth == other.birth
+        assert other.culture == other.place.culture
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_smallest_world(tmp_path, faker_installed, seed):
+    folder = tmp_path / "new" / "folder"
+    assert run("--people", 200, "--seed", seed, "--out", folder).returncode == 0
+    asked = {split: pairs(name, folder) for split, name in SPLIT_FILES.items()}
+    assert [len(asked[split]) for split in ("train", "dev", "test")] == [136, 34, 30]
+    assert 40 <= len(asked["unseen"]) <= 50  # without those whose name has a letter that the corpus lacks
+    corpus = (folder / "wiki.txt").read_text("utf-8")
+    assert corpus.count("\n") == 199
+    assert set(corpus).issuperset("".join(plain(question) for part in asked.values() for question, _ in part))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--people", 199),
+        ("--people", 1_000_001),
+        ("--people", "many"),
+        ("--name_culture_strength", 1.01),
+        ("--name_culture_strength", -0.1),
+        ("--name_culture_strength", "nan"),
+        ("--no_such_flag",),
+        ("--out", DATA / "places.tsv"),  # not a folder
+        ("--stats", DATA / "no_such_folder"),
+    ],
+)
+def test_misuse_is_one_line_and_exit_code_2(arguments, faker_installed):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr
+    assert result.stdout == ""
+
+
+def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_installed, monkeypatch):
+    for name in FILES:
+        shutil.copy(DATA / name, tmp_path / name)
+    count = iter(range(150))
+
+    def interrupted(who):
+        if next(count, None) is None:
+            raise KeyboardInterrupt
+        return "Text ."
+
+    monkeypatch.setattr(make_world, "document", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_world.write_world(tmp_path, 0, 200, 0.8)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_million_people_in_five_minutes_and_300_megabytes(tmp_path, faker_installed):
+    wait4 = getattr(os, "wait4", None) or pytest.skip("peak memory of a child process needs os.wait4")
+    command = [sys.executable, str(DATA / "make_world.py"), "--people", "1000000", "--out", str(tmp_path)]
+    with subprocess.Popen(["timeout", "300", *command] if shutil.which("timeout") else command) as process:
+        _, status, usage = wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0  # 124 says that five minutes were not enough
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    assert peak < 300
+    with open(tmp_path / "wiki.txt", encoding="utf-8") as wiki:
+        assert sum(1 for _ in wiki) == 1_000_000
+    shutil.rmtree(tmp_path)
