@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Invent a world of people: one line about each of them, and questions about where they were born.
 
 The files have the format, the size and the difficulty of the course's, but nobody in them exists. That gives what
@@ -23,6 +22,7 @@ import zlib
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import accumulate
 from math import log
 from pathlib import Path
@@ -549,8 +549,11 @@ def write_world(out: Path, seed: int, n: int, strength: float) -> None:
     }
     partial = {kind: out / f".{name}.{os.getpid()}.partial" for kind, name in targets.items()}
     try:
-        files = {kind: open(path, "w", encoding="utf-8", newline="\n") for kind, path in partial.items()}
-        try:
+        with ExitStack() as stack:
+            files = {
+                kind: stack.enter_context(open(path, "w", encoding="utf-8", newline="\n"))
+                for kind, path in partial.items()
+            }
             first, characters = True, set()
             # Progress only on a terminal, and only for a world large enough to wait for.
             for split, who in tqdm(people(seed, n, strength), total=sum(sizes(n).values()), delay=2, disable=None):
@@ -564,9 +567,6 @@ def write_world(out: Path, seed: int, n: int, strength: float) -> None:
                     files["wiki"].write(("" if first else "\n") + text)  # the last line has no newline
                     first = False
                     characters.update(text)
-        finally:
-            for file in files.values():
-                file.close()
         for kind, name in targets.items():
             os.replace(partial[kind], out / name)
     finally:

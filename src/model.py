@@ -7,6 +7,8 @@ Read from the bottom up: GPT is made of Blocks, and a Block of attention (attent
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,9 +173,12 @@ def load_params(model: GPT, path: Path | str) -> None:
     No code in the file is run. Raises InputError when it cannot be read, or is of another model.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about what the error says anyway
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is not documented, and of many kinds
         raise InputError(f"{path}: is not a parameter file, or is damaged") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -10,3 +11,12 @@ def course_data() -> Path:
     if "COURSE_DATA" not in os.environ:
         pytest.skip("COURSE_DATA does not name the folder of the course's files")
     return Path(os.environ["COURSE_DATA"])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """The models of the tests are too small to be divided among threads, which would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

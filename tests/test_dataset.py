@@ -1,3 +1,4 @@
+import itertools
 import random
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def test_packing_keeps_every_example_whole(shapes):
     found = []
     for row in range(len(X)):
         starts = [*((positions[row] == 0).nonzero()[:, 0].tolist()), T]
-        for a, b in zip(starts, starts[1:]):
+        for a, b in itertools.pairwise(starts):
             length = int((X[row, a:b] != PAD).sum())
             assert positions[row, a : a + length].tolist() == list(range(length))
             if length:

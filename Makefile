@@ -1,0 +1,35 @@
+# make help      says what there is. Works from any folder with make -C, and any number of times.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint clean
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+help: ## these lines
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 16
+
+demo: $(INSTALLED) ## pretraining shown to matter: the whole experiment on a small invented world, in ten minutes
+	@$(RUN) src/demo.py
+
+test: $(INSTALLED) ## the tests, in a few minutes
+	@$(RUN) -m pytest
+
+test-all: $(INSTALLED) ## the slow tests, too
+	@$(RUN) -m pytest -m ""
+
+lint: $(INSTALLED) ## ruff
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+clean: ## removes the virtual environment and what the demo wrote
+	rm -rf $(VENV) demo
+
+# An interrupted installation is taken up again; an existing environment is used as it is where it fits.
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=...")'
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

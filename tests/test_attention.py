@@ -1,0 +1,144 @@
+import cmath
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from textbook import TextbookAttention
+
+from attention import (
+    CausalSelfAttention,
+    Dropout,
+    Places,
+    SynthesizerAttention,
+    apply_rotary_emb,
+    precompute_rotary_emb,
+)
+from model import GPTConfig
+
+VARIANTS = {"vanilla": {}, "rope": {"rope": True}, "synthesizer": {"synthesizer": True}}
+
+
+def config(variant, block_size=12, **kw):
+    return GPTConfig(10, block_size, n_head=2, n_embd=16, attn_pdrop=0.0, resid_pdrop=0.0, **VARIANTS[variant], **kw)
+
+
+def pair(variant, block_size=12):
+    """An attention layer and the textbook's, with the same parameters, in float64."""
+    torch.manual_seed(0)
+    ours = (SynthesizerAttention if variant == "synthesizer" else CausalSelfAttention)(config(variant, block_size))
+    theirs = TextbookAttention(config(variant, block_size))
+    for p in ours.parameters():
+        torch.nn.init.normal_(p)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    return ours.double(), theirs.double()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("T", [1, 7, 11, 12])
+def test_agrees_with_the_textbook(variant, T):
+    ours, theirs = pair(variant)
+    x = torch.randn(3, T, 16, dtype=torch.float64, requires_grad=True)
+    g = torch.randn(3, T, 16, dtype=torch.float64)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-10)
+    (one,), (two,) = (torch.autograd.grad((layer(x) * g).sum(), [x]) for layer in (ours, theirs))
+    assert torch.allclose(one, two, atol=1e-9)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_looks_at_the_past_only(variant):
+    ours, _ = pair(variant)
+    x = torch.randn(1, 12, 16, dtype=torch.float64)
+    changed = x.clone()
+    changed[:, 6:] += 1
+    assert torch.equal(ours(x)[:, :6], ours(changed)[:, :6])
+    assert not torch.allclose(ours(x)[:, 6:], ours(changed)[:, 6:])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_documents_in_one_row_do_not_see_each_other(variant):
+    ours, theirs = pair(variant)
+    lengths = [4, 5, 2]
+    parts = [torch.randn(1, n, 16, dtype=torch.float64) for n in lengths]
+    positions = torch.tensor([[*range(4), *range(5), *range(2), 0]])
+    row = torch.cat([*parts, torch.zeros(1, 1, 16, dtype=torch.float64)], dim=1)
+    y = ours(row, Places(positions))
+    expected = torch.cat([theirs(part) for part in parts], dim=1)
+    assert torch.allclose(y[:, :11], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_cached_in_pieces_is_the_same_as_at_once(variant):
+    """Two sequences of different lengths go on, token by token, from where each of them is."""
+    ours, theirs = pair(variant)
+    x = torch.randn(2, 12, 16, dtype=torch.float64)
+    expected = theirs(x)
+    lengths = torch.tensor([3, 6])
+    places = Places(torch.arange(6).expand(2, 6), cache_size=12)
+    y = ours(x[:, :6], places)  # the shorter sequence has three tokens too many, to be overwritten
+    assert torch.allclose(y[0, :3], expected[0, :3]) and torch.allclose(y[1], expected[1, :6])
+    for step in range(6):
+        at = (lengths + step)[:, None]
+        places.move_to(at)
+        y = ours(x.gather(1, at[:, :, None].expand(2, 1, 16)), places)
+        assert torch.allclose(y[:, 0], expected[torch.arange(2), at[:, 0]])
+    places.keep(torch.tensor([False, True]))
+    assert all(a.size(0) == 1 for tensors in places.stored.values() for a in tensors)
+
+
+def test_rotary_table():
+    table = precompute_rotary_emb(8, 5)
+    assert table.shape == (5, 4, 2)
+    for t in range(5):
+        for i in range(1, 5):
+            angle = t * 10000 ** (-2 * (i - 1) / 8)
+            assert table[t, i - 1].tolist() == pytest.approx([math.cos(angle), math.sin(angle)], abs=1e-6)
+    with pytest.raises(ValueError, match="odd"):
+        precompute_rotary_emb(7, 5)
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 1000))
+def test_rotation_is_complex_multiplication(half, T, seed):
+    """Handout 000, equation 4, one number at a time."""
+    x = torch.randn(2, 3, T, 2 * half, generator=torch.Generator().manual_seed(seed))
+    y = apply_rotary_emb(x, precompute_rotary_emb(2 * half, 6))
+    assert y.shape == x.shape
+    for t in range(T):
+        for i in range(half):
+            z = complex(*x[1, 2, t, 2 * i : 2 * i + 2].tolist()) * cmath.exp(1j * t * 10000 ** (-2 * i / (2 * half)))
+            assert y[1, 2, t, 2 * i : 2 * i + 2].tolist() == pytest.approx([z.real, z.imag], abs=1e-4)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))
+def test_rotation_depends_on_the_distance_only(s, t, shift):
+    table = precompute_rotary_emb(8, 64).double()
+    q, k = torch.randn(2, 1, 1, 1, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def score(s, t):
+        return (apply_rotary_emb(q, table[s : s + 1]) * apply_rotary_emb(k, table[t : t + 1])).sum()
+
+    assert torch.allclose(score(s, t), score(s + shift, t + shift), atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+@pytest.mark.parametrize("shape", [(1000, 333), (7, 11, 5000)])
+def test_dropout(p, shape):
+    torch.manual_seed(0)
+    dropout, x = Dropout(p), torch.full(shape, 3.0, requires_grad=True)
+    y = dropout(x)
+    rounded = round(p * 256) / 256
+    dropped = y == 0
+    assert dropped.double().mean().item() == pytest.approx(rounded, abs=5 * math.sqrt(p / x.numel()))
+    assert torch.allclose(y[~dropped], torch.tensor(3 / (1 - rounded)))
+    y.sum().backward()
+    assert torch.allclose(x.grad, y.detach() / 3)  # the same elements
+    assert not torch.equal(dropped, dropout(x) == 0)  # others the next time
+    assert torch.equal(dropout.eval()(x), x)
+    pairs = dropped.flatten()[: x.numel() // 2 * 2].view(-1, 2).double()  # neighbours come from one draw
+    assert abs(torch.corrcoef(pairs.t())[0, 1]) < 5 / math.sqrt(len(pairs))
+
+
+def test_heads_have_to_divide_the_width():
+    with pytest.raises(ValueError, match="n_head"):
+        CausalSelfAttention(GPTConfig(10, 8, n_head=3, n_embd=16))

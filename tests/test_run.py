@@ -1,0 +1,272 @@
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import run
+from model import GPT, GPTConfig
+from utils import find_corpus, run_main, save_params
+
+ROOT = Path(__file__).parent.parent
+PEOPLE = [(f"{first} {last}", place)
+          for first, place in zip(("Ada", "Bob", "Zoë"), ("Rome", "Oslo", "Paris"))
+          for last in ("Kern", "Lund", "Muir", "Nash")]  # fmt: skip
+
+# The commands of the handouts as they stand there, line ends included: 000 (d), (f), (g) and 001 (d), (f), (g).
+HANDOUT_000 = r"""
+python src/run.py finetune vanilla wiki.txt \
+    --writing_params_path vanilla.model.params \
+    --finetune_corpus_path birth_places_train.tsv
+python src/run.py evaluate vanilla wiki.txt \
+    --reading_params_path vanilla.model.params \
+    --eval_corpus_path birth_dev.tsv \
+    --outputs_path vanilla.nopretrain.dev.predictions
+python src/run.py evaluate vanilla wiki.txt \
+    --reading_params_path vanilla.model.params \
+    --eval_corpus_path birth_test_inputs.tsv \
+    --outputs_path vanilla.nopretrain.test.predictions
+python src/run.py pretrain vanilla wiki.txt \
+    --writing_params_path vanilla.pretrain.params
+python src/run.py finetune vanilla wiki.txt \
+    --reading_params_path vanilla.pretrain.params \
+    --writing_params_path vanilla.finetune.params \
+    --finetune_corpus_path birth_places_train.tsv
+python src/run.py evaluate vanilla wiki.txt \
+    --reading_params_path vanilla.finetune.params \
+    --eval_corpus_path birth_dev.tsv \
+    --outputs_path vanilla.pretrain.dev.predictions
+python src/run.py evaluate vanilla wiki.txt \
+    --reading_params_path vanilla.finetune.params \
+    --eval_corpus_path birth_test_inputs.tsv \
+    --outputs_path vanilla.pretrain.test.predictions
+python src/run.py pretrain rope wiki.txt \
+    --writing_params_path rope.pretrain.params
+python src/run.py finetune rope wiki.txt \
+    --reading_params_path rope.pretrain.params \
+    --writing_params_path rope.finetune.params \
+    --finetune_corpus_path birth_places_train.tsv
+python src/run.py evaluate rope wiki.txt \
+    --reading_params_path rope.finetune.params \
+    --eval_corpus_path birth_dev.tsv \
+    --outputs_path rope.pretrain.dev.predictions
+python src/run.py evaluate rope wiki.txt \
+    --reading_params_path rope.finetune.params \
+    --reading_params_path rope.finetune.params \
+    --eval_corpus_path birth_test_inputs.tsv \
+    --outputs_path rope.pretrain.test.predictions
+"""
+# Handout 001 has the same commands with the synthesizer in place of rope, but once misspells a file's name.
+HANDOUT_001 = HANDOUT_000.replace("rope", "synthesizer").replace("birth_places_train", "birthplaces_train")
+
+
+def commands(handout):
+    lines = handout.replace("\\\n", " ").strip().splitlines()
+    return [shlex.split(line.removeprefix("python src/run.py")) for line in lines]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a small corpus and its questions, in which the commands run."""
+    monkeypatch.chdir(tmp_path)
+    Path("wiki.txt").write_text(
+        "\n".join(f"{name}. {name} was born in {place} ?" for name, place in PEOPLE) + "\nWhere"
+    )
+    questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
+    Path("birth_places_train.tsv").write_text("".join(questions[:8]))
+    Path("birth_dev.tsv").write_text("".join(questions[8:]))
+    Path("birth_test_inputs.tsv").write_text("".join(q.split("\t")[0] + "\n" for q in questions[4:]))
+    return tmp_path
+
+
+def execute(monkeypatch, *arguments):
+    """Runs a command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
+    try:
+        run_main(run.main)
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+@pytest.mark.parametrize("handout", [HANDOUT_000, HANDOUT_001], ids=["000", "001"])
+def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
+    """All eleven, on twelve people; training is cut short after one epoch, nothing else is changed."""
+    assert len(commands(handout)) == 11
+    for arguments in commands(handout):
+        short = [] if arguments[0] == "evaluate" else ["--max_epochs", "1"]
+        assert execute(monkeypatch, *arguments, *short) == 0
+        out = capsys.readouterr().out
+        written = (
+            arguments[-1] if arguments[0] == "evaluate" else arguments[arguments.index("--writing_params_path") + 1]
+        )
+        assert written in out or "Correct: " in out
+        if arguments[0] == "evaluate":
+            dev = "birth_dev.tsv" in arguments
+            assert len(Path(written).read_text().splitlines()) == (4 if dev else 8)
+            assert ("Correct: " in out and " out of 4.0: " in out) if dev else "no targets provided" in out
+    kinds = {"000": "rope", "001": "synthesizer"}
+    kind = kinds["000" if "rope" in handout else "001"]
+    for function, names in {"pretrain": ["vanilla", kind], "finetune": ["vanilla", kind]}.items():
+        runs = sorted(path.name for path in Path("expt", function).iterdir())
+        assert runs == sorted(f"run_{name}_pt_lr_0.006000_ft_lr_0.000600" for name in names)
+    assert not list(folder.glob("*.unfinished")) and not list(folder.glob(".*"))
+
+
+def test_hyperparameters_are_the_handouts(folder, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run, "train", lambda args, model, dataset, config: seen.append((model.config, config)))
+    finetuning = ["--writing_params_path", "b", "--finetune_corpus_path", "birth_places_train.tsv"]
+    save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "a")
+    assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", "--writing_params_path", "b") == 0
+    assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", *finetuning) == 0
+    assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", "--reading_params_path", "a", *finetuning) == 0
+    names = ("max_epochs", "batch_size", "learning_rate", "lr_decay", "warmup_tokens", "final_tokens")
+    assert [tuple(getattr(config, name) for name in names) for _, config in seen] == [
+        (650, 128, 6e-3, True, 10240, 650 * 13 * 128),
+        (75, 256, 6e-4, True, 10240, 200 * 13 * 128),
+        (10, 256, 6e-4, True, 10240, 200 * 13 * 128),
+    ]
+    for shape, config in seen:
+        assert (shape.n_layer, shape.n_head, shape.n_embd, shape.block_size) == (4, 8, 256, 128)
+        assert (config.betas, config.weight_decay, config.grad_norm_clip) == ((0.9, 0.95), 0.1, 1.0)
+
+
+def test_flags_and_tensorboard(folder, monkeypatch, capsys):
+    flags = "--seed 3 --max_epochs 2 --batch_size 5 --device cpu --num_workers 1 --dtype float32 --pretrain_lr 0.001"
+    command = ["pretrain", "rope", "wiki.txt", "--writing_params_path", "a.params", "--tb_expt_name", "mine"]
+    assert execute(monkeypatch, *command, *flags.split()) == 0
+    captured = capsys.readouterr()
+    assert "cpu, float32, seed 3" in captured.out and "step 6/6" in captured.err  # 13 documents, 5 a batch
+    assert "wiki.txt (" in captured.out and "13 documents" in captured.out
+    log = EventAccumulator(str(Path("expt/pretrain/mine_rope_pt_lr_0.001000_ft_lr_0.000600"))).Reload()
+    assert [event.step for event in log.Scalars("train/loss")] == list(range(1, 7))
+    assert len(log.Scalars("train/lr")) == 6 and all(0 < event.value <= 0.001 for event in log.Scalars("train/lr"))
+    first = Path("a.params").read_bytes()
+    assert execute(monkeypatch, *command, *flags.split()) == 0
+    one, two = (torch.load(f, weights_only=True) for f in (Path("a.params"), io.BytesIO(first)))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def bad(*arguments):
+    return pytest.param(arguments, id=" ".join(map(str, arguments))[:60])
+
+
+PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old")
+FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--finetune_corpus_path")
+EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.params", "--outputs_path", "old",
+            "--eval_corpus_path")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "required"),
+        (("train", "vanilla", "wiki.txt"), "choose from"),
+        (("pretrain", "gpt5", "wiki.txt"), "choose from"),
+        (("pretrain", "vanilla", "wiki.txt"), "needs --writing_params_path"),
+        ((*PRETRAIN[:3], "--writing_params_pat", "old"), "unrecognized"),
+        ((*PRETRAIN, "--outputs_path", "x"), "no use for --outputs_path"),
+        ((*PRETRAIN, "--max_epochs", "0"), "--max_epochs"),
+        ((*PRETRAIN, "--max_epochs", "many"), "--max_epochs"),
+        ((*PRETRAIN, "--batch_size", "-1"), "--batch_size"),
+        ((*PRETRAIN, "--pretrain_lr", "nan"), "--pretrain_lr"),
+        ((*PRETRAIN, "--pretrain_lr", "inf"), "--pretrain_lr"),
+        ((*PRETRAIN, "--seed", "-1"), "--seed"),
+        ((*PRETRAIN, "--device", "toaster"), "'toaster'"),
+        ((*PRETRAIN, "--reading_params_path", "nowhere.params"), "nowhere.params"),
+        ((*PRETRAIN, "--reading_params_path", "rope.params"), "rope.params: holds a rope model"),
+        ((*PRETRAIN[:4], "no/such/folder/x"), "no/such/folder/x: cannot be written"),
+        (("pretrain", "vanilla", "nowhere.txt", "--writing_params_path", "old"), "nowhere.txt: no such file"),
+        (("pretrain", "vanilla", "empty.txt", "--writing_params_path", "old"), "empty.txt: the corpus is empty"),
+        (("pretrain", "vanilla", "latin1.txt", "--writing_params_path", "old"), "latin1.txt, line 2"),
+        (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt: line 2"),
+        (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "cannot be read"),
+        ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
+        ((*FINETUNE, "empty.txt"), "empty.txt"),
+        ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),
+        ((*FINETUNE, "notab.tsv"), "notab.tsv, line 2"),
+        ((*FINETUNE, "long.tsv"), "long.tsv, line 2"),
+        ((*FINETUNE, "strange.tsv"), "strange.tsv, line 2: the character 'Q'"),
+        ((*EVALUATE, "nowhere.tsv"), "nowhere.tsv"),
+        ((*EVALUATE, "notab.tsv"), "notab.tsv, line 2"),
+        ((*EVALUATE, "long.tsv"), "long.tsv, line 2"),
+        ((*EVALUATE, "strange.tsv"), "strange.tsv, line 2: the character 'Q'"),
+        ((*EVALUATE, "empty.txt"), "empty.txt"),
+        ((*EVALUATE, "birth_dev.tsv", "--max_epochs", "3"), "no use for --max_epochs"),
+        ((*EVALUATE, "birth_dev.tsv", "--reading_params_path", "rope.params"), "rope model"),
+        ((*EVALUATE, "birth_dev.tsv", "--reading_params_path", "cut.params"), "cut.params"),
+        ((*EVALUATE, "birth_dev.tsv", "--reading_params_path", "hostile.params"), "hostile.params"),
+        ((*EVALUATE, "birth_dev.tsv", "--outputs_path", "folder"), "folder: is a folder"),
+        (("evaluate", "vanilla", "other.txt", *EVALUATE[3:], "birth_dev.tsv"), "vocabulary"),
+    ],
+)
+def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, monkeypatch, capsys):
+    corpus = run.load_corpus("wiki.txt")
+    save_params(GPT(GPTConfig(corpus.vocab_size, 128)), "good.params")
+    save_params(GPT(GPTConfig(corpus.vocab_size, 128, rope=True)), "rope.params")
+    Path("cut.params").write_bytes(Path("good.params").read_bytes()[:5000])
+    Path("hostile.params").write_bytes(b"cposix\nsystem\n(S'touch created'\ntR.")
+    Path("empty.txt").write_text("")
+    Path("latin1.txt").write_bytes(b"fine\n\xe9\n")
+    Path("mask.txt").write_text("fine\n\u2047\n")
+    Path("other.txt").write_text(Path("wiki.txt").read_text() + "XYZ")
+    good = "Where was Ada Kern born?\tRome\n"
+    Path("notab.tsv").write_text(good + "Where was Ada Lund born?\n")
+    Path("long.tsv").write_text(good + "Where was " + "Ada " * 40 + "born?\tRome\n")
+    Path("strange.tsv").write_text(good + "Where was Queen Ada born?\tRome\n")
+    Path("folder").mkdir()
+    Path("old").write_text("precious")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert execute(monkeypatch, *arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_interruption_keeps_what_was_there(folder, monkeypatch, capsys):
+    from trainer import Trainer
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    Path("old").write_text("precious")
+    monkeypatch.setattr(Trainer, "train", interrupted)
+    assert execute(monkeypatch, *PRETRAIN) == 130
+    assert Path("old").read_text() == "precious" and "old is as it was" in capsys.readouterr().err
+
+
+def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):
+    Path("old").write_text("precious")
+    assert execute(monkeypatch, *PRETRAIN, "--pretrain_lr", "1e30", "--max_epochs", "20") == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(lines) == 1 and "learning rate" in lines[0] and "at step" in lines[0]
+    assert Path("old").read_text() == "precious"
+
+
+def test_the_embedded_corpus_is_found_from_anywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    corpus = run.load_corpus("wiki.txt")
+    assert len(corpus) == 2937
+    assert str(find_corpus("wiki.txt")) in capsys.readouterr().out
+
+
+def test_help_answers_at_once(tmp_path):
+    command = [sys.executable, str(ROOT / "src" / "run.py"), "--help"]
+    subprocess.run(command, capture_output=True, check=True, timeout=60)  # once for the byte code
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert time.perf_counter() - started < 0.5
+    assert "--writing_params_path" in done.stdout
+    program = "import sys, json, run; print(json.dumps([m for m in ('torch', 'numpy') if m in sys.modules]))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment, timeout=60)
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,222 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from test_model import config
+from textbook import TextbookGPT
+from torch import nn
+from torch.utils.data import Dataset
+
+import trainer
+from dataset import MASK, CharCorruptionDataset, NameDataset
+from model import GPT
+from trainer import Batches, Trainer, TrainerConfig, choose_device, choose_dtype, lr_factor, parameter_groups
+from utils import InputError, set_seed
+
+TEXT = "\n".join(
+    f"Person {chr(65 + i)}. Person {chr(65 + i)} was born in {['Rome', 'Oslo'][i % 2]} ." for i in range(10)
+)
+
+
+class Pairs(Dataset):
+    """y = 2x: examples of a model that has nothing to do with GPT."""
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, i):
+        return torch.tensor([i / 10]), torch.tensor([i / 5])
+
+
+class Line(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.slope = nn.Parameter(torch.zeros(1, 1))
+
+    def forward(self, x, y):
+        out = x @ self.slope
+        return out, ((out - y) ** 2).mean()
+
+
+class Recorder:
+    """As much of a SummaryWriter as the trainer uses."""
+
+    def __init__(self):
+        self.seen = []
+
+    def add_scalar(self, tag, value, step):
+        self.seen.append((tag, step, value))
+
+    def of(self, tag):
+        return [value for t, _, value in self.seen if t == tag]
+
+
+def test_schedule_against_a_table():
+    table = {0: 0, 5: 0.05, 50: 0.5, 100: 1, 325: 0.853553, 550: 0.5, 775: 0.146447, 900: 0.1, 1000: 0.1, 5000: 0.1}
+    for tokens, factor in table.items():
+        assert lr_factor(tokens, 100, 1000) == pytest.approx(factor, abs=1e-6)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**9))
+def test_schedule_stays_in_bounds(tokens, warmup, final):
+    factor = lr_factor(tokens, warmup, final)
+    assert 0 <= factor <= 1
+    assert tokens < warmup or factor >= 0.1
+    assert tokens < max(final, warmup) + 1 or factor == 0.1  # never climbs again
+
+
+def test_only_matrices_decay():
+    for variant in ("vanilla", "rope", "synthesizer"):
+        model = GPT(config(variant))
+        groups = parameter_groups(model, 0.1)
+        listed = [p for group in groups for p in group["params"]]
+        assert sorted(map(id, listed)) == sorted(map(id, model.parameters()))
+        decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+        for name, p in model.named_parameters():
+            assert (id(p) in decayed) == (not any(part in name for part in ("bias", "ln", "b2"))), name
+
+
+@pytest.mark.parametrize("batch_size", [3, 5, 10, 64])
+def test_each_epoch_has_every_example_once_in_another_order(batch_size):
+    batches = Batches(Pairs(), batch_size, epochs=3, seed=1)
+    assert len(batches) == 3 * math.ceil(10 / batch_size)
+    seen = [torch.cat([batches[step][0] for step in range(e * batches.per_epoch, (e + 1) * batches.per_epoch)])
+            for e in range(3)]  # fmt: skip
+    order = [tuple((x[:, 0] * 10).round().int().tolist()) for x in seen]
+    assert all(sorted(o) == list(range(10)) for o in order) and len(set(order)) == 3
+    again = Batches(Pairs(), batch_size, epochs=3, seed=1)
+    assert torch.equal(again[len(again) - 1][0], batches[len(batches) - 1][0])  # from any step on
+    assert len({tuple(Batches(Pairs(), 10, 1, seed)[0][0][:, 0].tolist()) for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_make_no_difference(workers):
+    dataset = CharCorruptionDataset(TEXT, 32)
+    made = Trainer(Line(), dataset, None, TrainerConfig(num_workers=workers, device="cpu")).load(
+        Batches(dataset, 4, 2, 7)
+    )
+    expected = Batches(dataset, 4, 2, 7)
+    for step, batch in enumerate(made):
+        assert all(torch.equal(a, b) for a, b in zip(batch, expected[step]))
+    assert step == len(expected) - 1
+    assert not torch.equal(expected[0][0], Batches(dataset, 4, 2, 8)[0][0])
+
+
+def test_trains_anything():
+    model, writer = Line(), Recorder()
+    settings = {"max_epochs": 60, "batch_size": 4, "learning_rate": 0.05, "weight_decay": 0.0, "writer": writer}
+    Trainer(model, Pairs(), Pairs(), TrainerConfig(**settings, device="cpu", dtype="float32")).train()
+    assert model.slope.item() == pytest.approx(2, abs=0.05)
+    assert [step for tag, step, _ in writer.seen if tag == "train/loss"] == list(range(1, 181))
+    assert len(writer.of("test/loss")) == 60 and writer.of("test/loss")[-1] < 1e-2
+
+
+def textbook_training(model, dataset, settings, steps):
+    """Losses of the plainest loop there is, on the padded examples of the same batches."""
+    decay = [p for p in model.parameters() if p.dim() >= 2]
+    other = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": decay, "weight_decay": 0.1}, {"params": other, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=False, foreach=False)
+    batches, losses, tokens = Batches(dataset, settings.batch_size, settings.max_epochs, settings.seed), [], 0
+    for step in range(steps):
+        epoch, place = divmod(step, batches.per_epoch)
+        order = np.random.default_rng((settings.seed, 0, epoch)).permutation(len(dataset))
+        indices = order[place * settings.batch_size : (place + 1) * settings.batch_size]
+        rows = torch.from_numpy(dataset.corrupt(indices, np.random.default_rng((settings.seed, 1, step))).astype(int))
+        x, y = rows[:, :-1], rows[:, 1:]
+        tokens += int((y != 0).sum())
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * lr_factor(tokens, settings.warmup_tokens, settings.final_tokens)
+        _, loss = model(x, y)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_norm_clip)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
+def test_twenty_steps_are_the_textbooks(variant):
+    dataset, writer = CharCorruptionDataset(TEXT, 32), Recorder()
+    shape = config(variant, vocab_size=dataset.vocab_size, block_size=32)
+    set_seed(0)
+    model, textbook = GPT(shape), TextbookGPT(shape)
+    textbook.load_state_dict(model.state_dict())
+    settings = TrainerConfig(max_epochs=5, batch_size=3, learning_rate=1e-2, lr_decay=True, warmup_tokens=150,
+                             final_tokens=900, writer=writer, device="cpu", dtype="float32")  # fmt: skip
+    Trainer(model, dataset, None, settings).train()
+    assert writer.of("train/loss") == pytest.approx(textbook_training(textbook, dataset, settings, 20), rel=2e-3)
+    rates = writer.of("train/lr")
+    assert rates[0] < rates[1] and max(rates) <= 1e-2
+    assert rates[-1] == pytest.approx(1e-3)
+    assert writer.of("train/loss")[-1] < writer.of("train/loss")[0]
+
+
+def test_same_seed_same_parameters():
+    def train(seed):
+        set_seed(seed)
+        dataset = CharCorruptionDataset(TEXT, 32)
+        model = GPT(config("rope", vocab_size=dataset.vocab_size, block_size=32, attn_pdrop=0.1, resid_pdrop=0.1))
+        Trainer(model, dataset, None, TrainerConfig(max_epochs=3, batch_size=4, seed=seed, device="cpu")).train()
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    assert torch.equal(train(1), train(1)) and not torch.equal(train(1), train(2))
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_parameters():
+    class Broken(Line):
+        calls = 0
+
+        def forward(self, x, y):
+            self.calls += 1
+            out, loss = super().forward(x, y)
+            return out, loss * (math.nan if self.calls == 3 else 1)
+
+    model = Broken()
+    with pytest.raises(FloatingPointError, match="nan at step 3, learning rate 3.00e-04"):
+        Trainer(model, Pairs(), None, TrainerConfig(batch_size=5, device="cpu", dtype="float32")).train()
+    assert model.slope.isfinite().all() and model.slope.item() != 0
+
+
+def test_parameters_are_saved(tmp_path, monkeypatch):
+    path = tmp_path / "x.params"
+    saves = []
+    monkeypatch.setattr(trainer, "save_params", lambda model, path: saves.append(model.slope.item()))
+    Trainer(Line(), Pairs(), None, TrainerConfig(max_epochs=4, ckpt_path=path, device="cpu")).train()
+    assert len(saves) == 1  # at the end
+    monkeypatch.setattr(trainer, "SECONDS_BETWEEN_SAVES", 0)
+    Trainer(Line(), Pairs(), None, TrainerConfig(max_epochs=4, ckpt_path=path, device="cpu")).train()
+    assert len(saves) == 1 + 4 + 1
+    saves.clear()
+    worse_and_worse = TrainerConfig(max_epochs=4, learning_rate=100.0, ckpt_path=path, device="cpu", dtype="float32")
+    Trainer(Line(), Pairs(), Pairs(), worse_and_worse).train()
+    assert len(saves) < 4  # the best epochs only
+
+
+def test_devices_and_dtypes():
+    assert choose_device("cpu").type == "cpu"
+    for name in ("toaster", "cuda:99", ""):
+        with pytest.raises(InputError, match="no device"):
+            choose_device(name)
+    assert choose_dtype("float32", torch.device("cpu")) == torch.float32
+    assert choose_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
+    assert choose_dtype("auto", torch.device("mps")) == torch.float32
+
+
+@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
+def test_learns_facts_and_recites_them(variant):
+    """Ten people: after training on the questions, the answers come back."""
+    set_seed(0)
+    corpus = CharCorruptionDataset(TEXT + "\nWhere was ?", 64)
+    tsv = "\n".join(f"Where was Person {chr(65 + i)} born?\t{['Rome', 'Oslo'][i * 7 % 3 % 2]}" for i in range(10))
+    names = NameDataset(corpus, tsv)
+    model = GPT(config(variant, vocab_size=corpus.vocab_size, block_size=64, n_embd=32))
+    settings = TrainerConfig(max_epochs=150, batch_size=10, learning_rate=1e-2, device="cpu", dtype="float32")
+    Trainer(model, names, None, settings).train()
+    prompts = [names.rows[i, : names.asked[i, 0]].tolist() for i in range(10)]
+    answers = ["".join(corpus.itos[c] for c in answer) for answer in model.generate(prompts, 32, MASK)]
+    assert answers == [line.split("\t")[1] for line in names.data]

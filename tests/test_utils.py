@@ -1,0 +1,149 @@
+import hashlib
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+import utils
+from utils import (
+    InputError,
+    accuracy_line,
+    check_writable,
+    describe,
+    evaluate_places,
+    find_corpus,
+    read_questions,
+    read_text,
+    set_seed,
+    write_atomically,
+    write_lines,
+)
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_corpora_are_found_as_typed_then_at_the_top_then_in_data(tmp_path, monkeypatch):
+    here, top = tmp_path / "here", tmp_path / "top"
+    for folder in (here, top / "data"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(utils, "ROOT", top)
+    monkeypatch.chdir(here)
+    with pytest.raises(InputError, match="wiki.txt: no such file"):
+        find_corpus("wiki.txt")
+    for place in (top / "data" / "wiki.txt", top / "wiki.txt", here / "wiki.txt"):
+        place.write_text("text")
+        assert find_corpus("wiki.txt").resolve() == place
+    assert find_corpus(str(top / "wiki.txt")) == top / "wiki.txt"
+    with pytest.raises(InputError, match="nowhere"):
+        find_corpus(str(tmp_path / "nowhere"))
+    (top / "data" / "birth_places_train.tsv").write_text("text")  # as handout 001 also calls it:
+    assert find_corpus("birthplaces_train.tsv") == top / "data" / "birth_places_train.tsv"
+
+
+def test_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffeins\r\nzwei\rdrei\n".encode())
+    assert read_text(path) == "eins\nzwei\ndrei\n"
+    path.write_bytes(b"fine\nfine\n\xff\n")
+    with pytest.raises(InputError, match=r"a\.txt, line 3: not UTF-8"):
+        read_text(path)
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_text(tmp_path / "b.txt")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_text(tmp_path)
+
+
+def test_description(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 1234)
+    digest = hashlib.sha256(b"x" * 1234).hexdigest()[:8]
+    assert describe(tmp_path / "a") == f"{tmp_path / 'a'} (1,234 bytes, sha256 {digest})"
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "out"
+    write_lines(path, ["Zürich", "Rome"])
+    assert path.read_bytes() == "Zürich\nRome\n".encode()
+
+    def interrupted(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, interrupted)
+    assert path.read_bytes() == "Zürich\nRome\n".encode()
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(InputError, match="cannot be written"):
+        write_lines(tmp_path / "no" / "such" / "folder", [])
+
+
+def test_checking_leaves_nothing_behind(tmp_path):
+    check_writable(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="folder"):
+        check_writable(tmp_path)
+    with pytest.raises(InputError, match="cannot be written: No such file"):
+        check_writable(tmp_path / "no" / "folder")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written: Not a directory"):
+        check_writable(tmp_path / "file" / "below")
+
+
+def test_scores(tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("Where was A born?\tRome\nWhere was B born?\tOslo \n")
+    assert evaluate_places(path, ["Rome", "Rome"]) == (2.0, 1.0)
+    assert evaluate_places(path, ["rome", "Oslo"]) == (2.0, 1.0)
+    with pytest.raises(InputError, match="1 predictions for 2"):
+        evaluate_places(path, ["Rome"])
+    path.write_text("Where was A born?\nWhere was B born?\n")
+    assert evaluate_places(path, ["Rome", "Rome"]) == (0, 0)
+    assert accuracy_line(500.0, 182.0) == "Correct: 182.0 out of 500.0: 36.4%"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("a\tb\nc\n", "line 2: has no tab, but the first line has one"),
+        ("a\nb\tc\n", "line 2: has a tab, but the first line has none"),
+        ("a\tb\n\nc\td\n", "line 2: has no question"),
+        ("a\tb\tc\n", "line 1: has 2 tabs"),
+    ],
+)
+def test_refused_question_files(tmp_path, text, message):
+    (tmp_path / "q.tsv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_questions(tmp_path / "q.tsv")
+
+
+def test_seed():
+    def draw():
+        return random.random(), numpy.random.rand(), torch.rand(1).item()
+
+    set_seed(5)
+    one = draw()
+    set_seed(5)
+    assert one == draw() != draw()
+
+
+def test_london_baseline(tmp_path):
+    (tmp_path / "dev.tsv").write_text("Where was A born?\tLondon\nWhere was B born?\tOslo\n")
+    (tmp_path / "src").mkdir()
+    for name in ("london_baseline.py", "src/utils.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, str(tmp_path / "london_baseline.py")]
+    done = subprocess.run([*command, str(tmp_path / "dev.tsv")], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "Correct: 1.0 out of 2.0: 50.0%\n"
+    assert (tmp_path / "london_baseline_accuracy.txt").read_text() == done.stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n"), "birth_dev.tsv" in done.stderr) == (2, 1, True)
+
+
+def test_london_baseline_on_the_courses_dev_set(course_data, tmp_path):
+    questions, _ = read_questions(course_data / "birth_dev.tsv")
+    assert evaluate_places(course_data / "birth_dev.tsv", ["London"] * len(questions)) == (500.0, 25.0)
