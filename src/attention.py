@@ -37,33 +37,40 @@ def apply_rotary_emb(x: torch.Tensor, rope_cache: torch.Tensor) -> torch.Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
-class Dropout(nn.Dropout):
-    """nn.Dropout, with random numbers that a CPU makes ten times faster: one byte an element, eight from each draw.
+class DropoutMasks:
+    """The random numbers for all the dropout of one forward pass.
 
-    The probability is rounded to a 256th.
+    On a CPU, drawing a number for each element takes longer than the rest of a small layer. So they are drawn once,
+    as many as the largest tensor has elements, and every other dropout of the pass reads them too, from another random
+    place on. Within a tensor all elements are independent. The probability is rounded to a 256th.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    PLACES = 2**16  # how many there are at least to begin at
+
+    def __init__(self):
+        self.pools: dict[tuple[int, torch.dtype], torch.Tensor] = {}
+
+    def mask(self, x: torch.Tensor, p: float) -> torch.Tensor:
+        """What to multiply x with: 0 with probability p, else 1/(1-p)."""
+        dropped, n = round(p * 256), x.numel()
+        pool = self.pools.get((dropped, x.dtype))
+        if pool is None or len(pool) < n + self.PLACES:
+            draws = torch.empty((n + self.PLACES) // 8 + 1, dtype=torch.int64).random_(-(2**63), None)
+            pool = draws.view(torch.uint8).ge_(dropped).to(x.dtype).mul_(256 / (256 - dropped))  # a byte an element
+            self.pools[dropped, x.dtype] = pool
+        start = int(torch.randint(len(pool) - n, ()))
+        return pool[start : start + n].view(x.shape)
+
+
+class Dropout(nn.Dropout):
+    """nn.Dropout, but on a CPU with masks that cost little."""
+
+    def forward(self, x: torch.Tensor, masks: DropoutMasks | None = None) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
         if x.device.type != "cpu":
             return super().forward(x)
-        return _ByteDropout.apply(x, round(self.p * 256))
-
-
-class _ByteDropout(torch.autograd.Function):
-    """Zeroes `zeros` elements of 256 on average, and scales the others so that the mean stays."""
-
-    @staticmethod
-    def forward(ctx, x: torch.Tensor, zeros: int) -> torch.Tensor:
-        draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-        ctx.keep = draws.view(torch.uint8)[: x.numel()].view(x.shape).ge_(zeros)  # in place: a byte, 0 or 1, each
-        ctx.scale = 256 / (256 - zeros)
-        return (x * ctx.keep).mul_(ctx.scale)
-
-    @staticmethod
-    def backward(ctx, grad: torch.Tensor):
-        return (grad * ctx.keep).mul_(ctx.scale), None
+        return x * (masks or DropoutMasks()).mask(x, self.p)
 
 
 class Places:
@@ -79,6 +86,7 @@ class Places:
 
     def __init__(self, positions: torch.Tensor, cache_size: int | None = None):
         self.cache_size, self.stored = cache_size, {}
+        self.masks = DropoutMasks()
         self.move_to(positions)
 
     def move_to(self, positions: torch.Tensor) -> None:
@@ -134,7 +142,7 @@ class Attention(nn.Module):
         return list(y.unflatten(-1, (len(layers), self.n_head, -1)).permute(2, 0, 3, 1, 4))
 
     def attend(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor, scale: float
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor, scale: float, masks: DropoutMasks
     ) -> torch.Tensor:
         """resid_drop(proj(softmax(q kᵀ · scale + bias) v)), the heads side by side again: (B, T, n_embd).
 
@@ -145,11 +153,11 @@ class Attention(nn.Module):
             # Written out, this is faster here: the fused kernel takes four times longer for its backward pass in
             # bfloat16, and draws the numbers for its dropout one by one.
             scores = ((q * scale) @ k.transpose(-2, -1)).add_(bias)
-            y = self.attn_drop(scores.softmax(dim=-1)) @ v
+            y = self.attn_drop(scores.softmax(dim=-1), masks) @ v
         else:
             dropout = self.attn_drop.p if self.training else 0.0
             y = F.scaled_dot_product_attention(q, k, v, bias, dropout, scale=scale)
-        return self.resid_drop(self.proj(y.transpose(1, 2).flatten(2)))
+        return self.resid_drop(self.proj(y.transpose(1, 2).flatten(2)), masks)
 
 
 class CausalSelfAttention(Attention):
@@ -172,7 +180,7 @@ class CausalSelfAttention(Attention):
             rope_cache = self.rope_cache[places.positions][:, None]
             q, k = apply_rotary_emb(q, rope_cache), apply_rotary_emb(k, rope_cache)
         k, v = places.remember(self, k, v)
-        return self.attend(q, k, v, places.bias, scale=1 / math.sqrt(q.size(-1)))
+        return self.attend(q, k, v, places.bias, 1 / math.sqrt(q.size(-1)), places.masks)
 
 
 class SynthesizerAttention(Attention):
@@ -197,4 +205,5 @@ class SynthesizerAttention(Attention):
         (v,) = places.remember(self, v)
         keys, bias = F.pad(self.w2.t(), (0, 0, 0, 1)), F.pad(self.b2, (0, 1), value=-torch.inf)  # for the last position
         k = keys[places.key_positions].to(q.dtype)[:, None].expand_as(v)
-        return self.attend(F.relu(q), k, v, bias[places.key_positions][:, None, None] + places.bias, scale=1.0)
+        bias = bias[places.key_positions][:, None, None] + places.bias
+        return self.attend(F.relu(q), k, v, bias, 1.0, places.masks)

@@ -55,13 +55,13 @@ class Block(nn.Module):
             nn.Linear(config.n_embd, 4 * config.n_embd),
             nn.GELU(),
             nn.Linear(4 * config.n_embd, config.n_embd),
-            Dropout(config.resid_pdrop),
         )
+        self.drop = Dropout(config.resid_pdrop)
 
-    def forward(self, x: torch.Tensor, places: Places | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, places: Places) -> torch.Tensor:
         """x (B, T, n_embd) -> the same shape."""
         x = x + self.attn(self.ln1(x), places)
-        return x + self.mlp(self.ln2(x))
+        return x + self.drop(self.mlp(self.ln2(x)), places.masks)
 
 
 class GPT(nn.Module):
@@ -115,7 +115,7 @@ class GPT(nn.Module):
             x = x + self.pos_emb[0, places.positions]
         if torch.is_autocast_enabled(x.device.type):  # the residual stream, too: half the memory to move
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        x = self.drop(x)  # (B, T, n_embd)
+        x = self.drop(x, places.masks)  # (B, T, n_embd)
         for block in self.blocks:
             x = block(x, places)
         logits = self.head(self.ln_f(x))
