@@ -9,12 +9,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "src"))
 
-from utils import accuracy_line, evaluate_places, find_corpus, read_questions, run_main, write_lines
+from utils import InputError, Parser, accuracy_line, evaluate_places, find_corpus, read_questions, run_main, write_lines
 
 
 def main() -> None:
-    path = find_corpus(sys.argv[1] if len(sys.argv) > 1 else "birth_dev.tsv")
-    questions, _ = read_questions(path)
+    parser = Parser(description="Accuracy of always answering London.")
+    parser.add_argument("path", nargs="?", default="birth_dev.tsv", help="questions and answers, default %(default)s")
+    path = find_corpus(parser.parse_args().path)
+    questions, places = read_questions(path)
+    if places is None:
+        raise InputError(f"{path}: has no answers")
     line = accuracy_line(*evaluate_places(path, ["London"] * len(questions)))
     print(line)
     write_lines(HERE / "london_baseline_accuracy.txt", [line])

@@ -2,7 +2,8 @@
 RoPE, and synthesized.
 
 All three do the same with their queries, keys and values, softmax(q kᵀ · scale + bias) v, and differ in where these
-come from: see `project` of the two classes.
+come from: read `Attention.attend` and the `forward` of the two classes at the end first. `Places` is what lets several
+documents share a row in training, and lets past keys and values be kept in generation.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class DropoutMasks:
 
     On a CPU, drawing a number for each element takes longer than the rest of a small layer. So they are drawn once,
     as many as the largest tensor has elements, and every other dropout of the pass reads them too, from another random
-    place on. Within a tensor all elements are independent. The probability is rounded to a 256th.
+    place on. Within a tensor all elements are independent. The probability is rounded to a 256th, and in bfloat16 the
+    factor 1/(1-p) to 8 bits.
     """
 
     PLACES = 2**16  # how many there are at least to begin at
@@ -68,7 +70,7 @@ class Dropout(nn.Dropout):
     def forward(self, x: torch.Tensor, masks: DropoutMasks | None = None) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or not 0.01 < self.p < 0.99:
             return super().forward(x)
         return x * (masks or DropoutMasks()).mask(x, self.p)
 

@@ -9,14 +9,13 @@ once, by numpy, which is what training uses.
 
 from __future__ import annotations
 
-import argparse
 import bisect
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from utils import InputError, find_corpus, read_text, run_main
+from utils import InputError, Parser, about, find_corpus, read_text, run_main
 
 PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double question mark
 PAD, MASK = 0, 1  # their indices in every vocabulary
@@ -65,7 +64,7 @@ class CharCorruptionDataset(Dataset):
     The vocabulary is PAD, MASK, and the sorted distinct characters of the corpus, newline included.
     """
 
-    def __init__(self, data: str, block_size: int, seed: int | None = None):
+    def __init__(self, data: str, block_size: int):
         """`data` is the whole corpus. Raises InputError when it is empty, or holds the mask or the pad character."""
         if block_size < 5:
             raise ValueError(f"block_size {block_size} is too small for a document of 4 characters")
@@ -73,7 +72,7 @@ class CharCorruptionDataset(Dataset):
             raise InputError("the corpus is empty")
         self.PAD_CHAR, self.MASK_CHAR = PAD_CHAR, MASK_CHAR
         self.block_size = block_size
-        self.data = data.removesuffix("\n").split("\n")
+        self.data = data.removesuffix("\n").split("\n")  # the documents
         symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data))]
         for char in (PAD_CHAR, MASK_CHAR):
             if symbols.count(char) > 1:
@@ -82,7 +81,6 @@ class CharCorruptionDataset(Dataset):
         self.stoi = {char: i for i, char in enumerate(symbols)}
         self.itos = dict(enumerate(symbols))
         self.vocab_size = len(symbols)
-        self.rng = np.random.default_rng(seed)
 
         # All documents end to end, one small integer a character, so that a batch is one indexing operation.
         dtype = np.uint8 if self.vocab_size <= 256 else np.uint16 if self.vocab_size <= 65536 else np.uint32
@@ -102,7 +100,8 @@ class CharCorruptionDataset(Dataset):
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         """A fresh corruption of document i: x and y, Long tensors of length block_size."""
         i = range(len(self))[i]  # raises IndexError, and knows negative numbers
-        x, y = as_tensors(self.corrupt(np.array([i]), self.rng))
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))  # torch gives each worker of a DataLoader its own
+        x, y = as_tensors(self.corrupt(np.array([i]), rng))
         return x[0], y[0]
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -148,7 +147,7 @@ class NameDataset(Dataset):
         self.MASK_CHAR, self.PAD_CHAR = MASK_CHAR, PAD_CHAR
         self.stoi, self.itos = pretraining_dataset.stoi, pretraining_dataset.itos
         self.block_size = pretraining_dataset.block_size
-        self.data = data.removesuffix("\n").split("\n")
+        self.data = data.rstrip("\n").split("\n")
         if self.data == [""]:
             raise InputError("there are no questions")
         self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
@@ -158,6 +157,8 @@ class NameDataset(Dataset):
             if line.count("\t") != 1:
                 raise InputError(f"{where}: should be a question, a tab and an answer")
             question, answer = (part.strip() for part in line.split("\t"))
+            if not question:
+                raise InputError(f"{where}: has no question before the tab")
             if not answer:
                 raise InputError(f"{where}: has no answer after the tab")
             asked = ask(question, self.stoi, self.block_size, where)
@@ -182,10 +183,9 @@ class NameDataset(Dataset):
 
     def examples(self, indices: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y (B, block_size - 1) of the questions `indices`."""
-        rows = self.rows[indices]
-        x, _ = as_tensors(rows)
-        _, y = as_tensors(np.where(np.arange(self.block_size) < self.asked[indices] - 1, PAD, rows))
-        return x, y
+        x, y = as_tensors(self.rows[indices])
+        silent = np.arange(1, self.block_size) < self.asked[indices] - 1  # where the target belongs to the question
+        return x, y.masked_fill(torch.from_numpy(silent), PAD)
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:
@@ -208,12 +208,18 @@ def ask(question: str, stoi: dict[str, int], block_size: int, where: str) -> lis
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print four examples of a dataset.")
+    parser = Parser(description="Print four examples of a dataset.")
     parser.add_argument("dataset_type", choices=["namedata", "charcorruption"])
     args = parser.parse_args()
-    dataset = CharCorruptionDataset(read_text(find_corpus("wiki.txt")), block_size=128)
+    path = find_corpus("wiki.txt")
+    text = read_text(path)
+    with about(path):
+        dataset = CharCorruptionDataset(text, block_size=128)
     if args.dataset_type == "namedata":
-        dataset = NameDataset(dataset, read_text(find_corpus("birth_places_train.tsv")))
+        path = find_corpus("birth_places_train.tsv")
+        text = read_text(path)
+        with about(path):
+            dataset = NameDataset(dataset, text)
     for _, (x, y) in zip(range(4), dataset):
         print("x:", "".join(dataset.itos[int(i)] for i in x))
         print("y:", "".join(dataset.itos[int(i)] for i in y))

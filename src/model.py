@@ -167,6 +167,18 @@ def variant_of(names: Iterable[str]) -> str:
     return "vanilla" if "pos_emb" in names else "rope"
 
 
+def is_plain(name: object, tensor: object) -> bool:
+    """Whether this is a name and an ordinary tensor of finite numbers."""
+    return (
+        isinstance(name, str)
+        and isinstance(tensor, torch.Tensor)
+        and tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+        and not (tensor.is_nested or tensor.is_quantized)
+        and bool(tensor.isfinite().all())
+    )
+
+
 def load_params(model: GPT, path: Path | str) -> None:
     """Reads parameters that `utils.save_params`, or the course's own code, has written.
 
@@ -181,18 +193,18 @@ def load_params(model: GPT, path: Path | str) -> None:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is not documented, and of many kinds
         raise InputError(f"{path}: is not a parameter file, or is damaged") from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise InputError(f"{path}: is not a parameter file: it should hold named tensors and nothing else")
+    if not isinstance(state, dict) or not all(map(is_plain, state, state.values())):
+        raise InputError(f"{path}: is not a parameter file: it should hold named tensors of numbers and nothing else")
     own = model.state_dict()
     if "tok_emb.weight" in state and variant_of(state) != variant_of(own):
         raise InputError(f"{path}: holds a {variant_of(state)} model, not a {variant_of(own)} one")
     for name in own:
         if name not in state:
-            raise InputError(f"{path}: holds a different model: it has no {name}")
+            raise InputError(f"{path}: holds a different model: it has no {name!r}")
         if state[name].shape != own[name].shape:
             what = "vocabulary: use the corpus it was pretrained on" if name == "tok_emb.weight" else "model"
             shapes = f"{name} is {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
             raise InputError(f"{path}: holds a different {what} ({shapes})")
     if extra := sorted(set(state) - set(own)):
-        raise InputError(f"{path}: holds a different model: it has {extra[0]}, too")
+        raise InputError(f"{path}: holds a different model: it has {extra[0]!r}, too")
     model.load_state_dict(state)

@@ -15,18 +15,20 @@ import argparse
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from utils import (
     InputError,
+    Parser,
+    about,
     accuracy_line,
     check_writable,
     describe,
-    evaluate_places,
     find_corpus,
     read_questions,
     read_text,
     run_main,
+    score,
     set_seed,
     write_lines,
 )
@@ -38,25 +40,20 @@ if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command ru
 
 BLOCK_SIZE = 128
 MAX_ANSWER = 32  # characters
+UNFINISHED = ".unfinished"  # is added to the name of a parameter file until the training is done
 
-# Which of the path flags each function needs, and which it takes besides. The others would have no effect.
+# Which of these flags each function needs, and which it takes besides. The others would have no effect. (Both learning
+# rates and the name are always taken: they make up the name of the TensorBoard run.)
 NEEDED = {
     "pretrain": ["writing_params_path"],
     "finetune": ["writing_params_path", "finetune_corpus_path"],
     "evaluate": ["reading_params_path", "eval_corpus_path", "outputs_path"],
 }
 ALLOWED = {
-    "pretrain": ["reading_params_path", "max_epochs", "batch_size", "num_workers", "dtype"],
-    "finetune": ["reading_params_path", "max_epochs", "batch_size", "num_workers", "dtype"],
-    "evaluate": [],
+    "pretrain": (TRAINING := ["reading_params_path", "max_epochs", "batch_size", "num_workers", "dtype"]),
+    "finetune": TRAINING,
+    "evaluate": ["batch_size"],
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are one line long."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 def number(kind: type, least: float, most: float = math.inf):
@@ -72,8 +69,15 @@ def number(kind: type, least: float, most: float = math.inf):
     return read
 
 
+def file_name(text: str) -> str:
+    """A reader of flags: a name for a folder, not a path."""
+    if os.path.basename(text) != text or text in ("", ".", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a plain name")
+    return text
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line, with the flags that the function needs and no others."""
+    """The command line, with all the flags that the function needs and none that would have no effect."""
     parser = Parser(
         prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -89,14 +93,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     training = parser.add_argument_group("training")
     training.add_argument("--pretrain_lr", type=number(float, 0), default=6e-3, help="default %(default)s")
     training.add_argument("--finetune_lr", type=number(float, 0), default=6e-4, help="default %(default)s")
-    training.add_argument("--tb_expt_name", default="run", help="name of the TensorBoard run, default %(default)s")
+    training.add_argument(
+        "--tb_expt_name", type=file_name, default="run", help="name of the TensorBoard run, default %(default)s"
+    )
     training.add_argument(
         "--max_epochs",
-        type=number(int, 1),
+        type=number(int, 1, 10**9),
         help="default: pretrain 650, finetune 75 from scratch or 10 after pretraining",
     )
-    training.add_argument("--batch_size", type=number(int, 1), help="default: pretrain 128, finetune 256")
-    training.add_argument("--num_workers", type=number(int, 0), help="processes that make batches ahead; default 0")
+    training.add_argument(
+        "--batch_size", type=number(int, 1, 10**9), help="default: pretrain 128, finetune 256, evaluate 500"
+    )
+    training.add_argument(
+        "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
+    )
     training.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], help="of matrix products; default auto")
     machine = parser.add_argument_group("machine")
     machine.add_argument("--seed", type=number(int, 0, 2**32 - 1), default=0, help="default %(default)s")
@@ -112,16 +122,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def check_output(args: argparse.Namespace) -> None:
+    """Raises InputError when what the command is to write cannot be written, or would overwrite what it reads."""
+    corpora = [args.pretrain_corpus_path, args.finetune_corpus_path, args.eval_corpus_path]
+    inputs = [find_corpus(path) for path in corpora if path] + [args.reading_params_path]
+    if args.function == "evaluate":
+        check_writable(args.outputs_path, *inputs)
+    else:  # training may well overwrite the parameters that it starts from, once it has ended
+        check_writable(args.writing_params_path, *inputs[:-1])
+        check_writable(args.writing_params_path + UNFINISHED, *inputs)
+
+
 def load_corpus(path: str) -> CharCorruptionDataset:
     """The pretraining corpus, and what there is to say of it."""
     from dataset import CharCorruptionDataset
 
     found = find_corpus(path)
     text = read_text(found)
-    try:
+    with about(found):
         dataset = CharCorruptionDataset(text, BLOCK_SIZE)
-    except InputError as error:
-        raise InputError(f"{found}: {error}") from error
     print(f"Corpus: {describe(found)}: {len(dataset):,} documents, {dataset.vocab_size} symbols")
     return dataset
 
@@ -142,7 +161,7 @@ def pretrain(args: argparse.Namespace) -> None:
     """Span corruption over the corpus (handout 000, part f)."""
     from trainer import TrainerConfig
 
-    check_writable(args.writing_params_path)
+    check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
     epochs = args.max_epochs or 650
     config = TrainerConfig(
@@ -161,13 +180,12 @@ def finetune(args: argparse.Namespace) -> None:
     from dataset import NameDataset
     from trainer import TrainerConfig
 
-    check_writable(args.writing_params_path)
+    check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
     found = find_corpus(args.finetune_corpus_path)
-    try:
-        names = NameDataset(corpus, read_text(found))
-    except InputError as error:
-        raise InputError(f"{found}, {error}") from error
+    text = read_text(found)
+    with about(found):
+        names = NameDataset(corpus, text)
     print(f"Questions: {describe(found)}: {len(names):,}")
     config = TrainerConfig(
         max_epochs=args.max_epochs or (10 if args.reading_params_path else 75),
@@ -189,7 +207,9 @@ def train(args: argparse.Namespace, model: GPT, dataset, config: TrainerConfig) 
     from trainer import Trainer, choose_device
 
     run = f"{args.tb_expt_name}_{args.variant}_pt_lr_{args.pretrain_lr:f}_ft_lr_{args.finetune_lr:f}"
-    unfinished = args.writing_params_path + ".unfinished"
+    unfinished = args.writing_params_path + UNFINISHED
+    if os.path.exists(unfinished):  # left behind by a run that was killed
+        os.unlink(unfinished)
     device = str(choose_device(args.device))
     machine = {"seed": args.seed, "device": device, "dtype": args.dtype or "auto", "num_workers": args.num_workers or 0}
     try:
@@ -208,18 +228,24 @@ def train(args: argparse.Namespace, model: GPT, dataset, config: TrainerConfig) 
         print(f"run.py: interrupted, {args.writing_params_path} is as it was{kept}", file=sys.stderr)
         sys.exit(130)
     except FloatingPointError as error:
-        print(f"run.py: error: {error}; nothing was written, try a lower learning rate", file=sys.stderr)
+        print(f"run.py: error: {error}; nothing was overwritten, try a lower learning rate", file=sys.stderr)
         sys.exit(1)
-    os.replace(unfinished, args.writing_params_path)
+    try:
+        os.replace(unfinished, os.path.realpath(args.writing_params_path))
+    except OSError as error:
+        message = f"{args.writing_params_path}: cannot be written; the parameters are in {unfinished}"
+        raise InputError(message) from error
     print(f"Parameters written to {args.writing_params_path}")
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Asks every question of a file and writes the answers, one a line (handout 000, part d)."""
+    from tqdm import tqdm
+
     from dataset import MASK, ask
     from trainer import choose_device
 
-    check_writable(args.outputs_path)
+    check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
     found = find_corpus(args.eval_corpus_path)
     questions, places = read_questions(found)
@@ -228,17 +254,19 @@ def evaluate(args: argparse.Namespace) -> None:
         ask(question, corpus.stoi, BLOCK_SIZE, f"{found}, line {line}") for line, question in enumerate(questions, 1)
     ]
     model = make_model(args, corpus).to(choose_device(args.device))
-    answers = model.generate(prompts, MAX_ANSWER, stop_token=MASK)
+    size, answers = args.batch_size or 500, []
+    for i in tqdm(range(0, len(prompts), size), disable=None, delay=2):
+        answers += model.generate(prompts[i : i + size], MAX_ANSWER, stop_token=MASK)
     predictions = ["".join(corpus.itos[i] for i in answer).replace("\n", " ") for answer in answers]
     write_lines(args.outputs_path, predictions)
     if places is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
-        print(accuracy_line(*evaluate_places(found, predictions)))
+        print(accuracy_line(*score(places, predictions)))
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     {"pretrain": pretrain, "finetune": finetune, "evaluate": evaluate}[args.function](args)
 
 

@@ -1,4 +1,5 @@
-"""The training loop. It knows nothing of GPT: anything will do that is called with a batch and returns (output, loss).
+"""The training loop. It knows nothing of GPT: anything will do that is called with a batch and returns (output, loss),
+the loss being a mean over the targets that are not padding.
 
 A batch is a pure function of the seed and the number of the step, so a run does not depend on how many workers make
 its batches. A dataset with a method `batch(indices, rng)` makes whole batches itself; of any other, the examples
@@ -57,8 +58,10 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
+        if torch.device(name).type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError(f"nothing here was made for {name}")
         torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except Exception as error:  # of a different kind for each device that is not there
         raise InputError(f"there is no device {name!r} here; leave --device out to take the best one") from error
     return torch.device(name)
 
@@ -134,7 +137,10 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
 
     def train(self) -> None:
-        """Runs all epochs. Raises FloatingPointError when the loss is not finite, before it spoils the parameters."""
+        """Runs all epochs.
+
+        Raises FloatingPointError when loss, gradient or parameters are not finite: before they are saved anywhere.
+        """
         config, best_loss = self.config, math.inf
         started = saved = time.monotonic()
         batches = Batches(self.train_dataset, config.batch_size, config.max_epochs, config.seed)
@@ -156,9 +162,13 @@ class Trainer:
                     if config.ckpt_path and test_loss < best_loss:
                         save_params(self.model, config.ckpt_path)
                     best_loss = min(best_loss, test_loss)
-                elif config.ckpt_path and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+                elif (
+                    config.ckpt_path and epoch < config.max_epochs and time.monotonic() - saved > SECONDS_BETWEEN_SAVES
+                ):
                     save_params(self.model, config.ckpt_path)
                     saved = time.monotonic()
+        if not all(p.isfinite().all() for p in self.model.parameters()):
+            raise FloatingPointError("the last step has made parameters that are not finite")
         if config.ckpt_path and self.test_dataset is None:
             save_params(self.model, config.ckpt_path)
 
@@ -178,7 +188,9 @@ class Trainer:
             loss += part_loss.item()
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {step}, learning rate {self.lr:.2e}")
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_norm_clip)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_norm_clip))
+        if not math.isfinite(norm):
+            raise FloatingPointError(f"the gradient is {norm} long at step {step}, learning rate {self.lr:.2e}")
         self.optimizer.step()
         if config.writer:
             config.writer.add_scalar("train/loss", loss, step)
@@ -191,8 +203,9 @@ class Trainer:
         On a CPU, several parts of a large batch, whose gradients add up to the batch's. That is faster, because what a
         part of this size has to remember for its backward pass stays near the processor, and it takes less memory.
         """
-        n = math.ceil(batch[0].numel() / CPU_TOKENS) if self.device.type == "cpu" else 1
         targets = (batch[1] != PAD).sum()
+        divisible = self.device.type == "cpu" and not batch[1].is_floating_point() and targets > 0
+        n = math.ceil(batch[0].numel() / CPU_TOKENS) if divisible else 1
         for part in zip(*(tensor.chunk(n) for tensor in batch)):
             share = 1.0 if n == 1 else float((part[1] != PAD).sum() / targets)
             if share:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import hashlib
 import os
 import random
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 if TYPE_CHECKING:  # torch takes seconds to import, and half of this file has no use for it
     import torch
@@ -31,14 +32,32 @@ def reason(error: BaseException) -> str:
 
 def run_main(main: Callable[[], object]) -> None:
     """Runs a command line; bad input becomes one line on stderr and the exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")  # Windows has other ideas, which lack the mask
     try:
         main()
     except InputError as error:
-        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # whoever was reading has seen enough, `head` for instance
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are one line long."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+@contextlib.contextmanager
+def about(path: Path | str) -> Iterator[None]:
+    """Names the file in an InputError about its content."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}{', ' if str(error).startswith('line ') else ': '}{error}") from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -53,9 +72,9 @@ def find_corpus(name: str) -> Path:
         for spelling in dict.fromkeys((name, SPELLINGS.get(name, name))):
             places += [Path(spelling), ROOT / spelling, ROOT / "data" / spelling]
     for place in places:
-        if place.exists():
+        if os.path.exists(place):  # which, unlike Path.exists, minds no name and no folder
             return place
-    raise InputError(f"{name}: no such file, neither as typed nor in {ROOT / 'data'}")
+    raise InputError(f"{name}: no such file, neither as typed nor in {ROOT} or {ROOT / 'data'}")
 
 
 def read_text(path: Path | str) -> str:
@@ -79,30 +98,43 @@ def describe(path: Path | str) -> str:
     return f"{path} ({Path(path).stat().st_size:,} bytes, sha256 {digest[:8]})"
 
 
-def check_writable(path: Path | str) -> None:
-    """Raises InputError unless a file could be written at `path`. Leaves nothing behind."""
-    path = Path(path)
-    if path.is_dir():
+@contextlib.contextmanager
+def temporary_beside(path: Path | str) -> Iterator[str]:
+    """The name of a new, empty file in the folder of `path`, which is gone afterwards unless it was renamed.
+
+    Raises InputError when `path` is no place for a file.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target) or str(path).endswith(("/", os.sep)):
         raise InputError(f"{path}: is a folder; name a file in it")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise InputError(f"{path}: is no ordinary file")
+    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.{os.getpid()}.tmp")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        open(temporary, "wb").close()
+        yield temporary
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {reason(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def check_writable(path: Path | str, *inputs: Path | str | None) -> None:
+    """Raises InputError unless a file can be written at `path`, and it is none of `inputs`. Leaves nothing behind."""
+    with temporary_beside(path):
+        pass
+    for source in filter(None, inputs):
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise InputError(f"{path}: would overwrite the input; name another file")
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     """Calls `write` with a temporary file beside `path`, then renames it: the file is there whole, or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with temporary_beside(path) as temporary:
         with open(temporary, "wb") as file:
             write(file)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.replace(temporary, os.path.realpath(path))
 
 
 def save_params(model: torch.nn.Module, path: Path | str) -> None:
@@ -152,6 +184,11 @@ def evaluate_places(filepath: Path | str, predicted_places: Sequence[str]) -> tu
         return 0.0, 0.0
     if len(places) != len(predicted_places):
         raise InputError(f"{filepath}: {len(predicted_places)} predictions for {len(questions)} questions")
+    return score(places, predicted_places)
+
+
+def score(places: Sequence[str], predicted_places: Sequence[str]) -> tuple[float, float]:
+    """How many places there are, and how many of them are predicted."""
     return float(len(places)), float(sum(a == b for a, b in zip(places, predicted_places)))
 
 

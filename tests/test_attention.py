@@ -10,6 +10,7 @@ from textbook import TextbookAttention
 from attention import (
     CausalSelfAttention,
     Dropout,
+    DropoutMasks,
     Places,
     SynthesizerAttention,
     apply_rotary_emb,
@@ -137,6 +138,15 @@ def test_dropout(p, shape):
     assert torch.equal(dropout.eval()(x), x)
     pairs = dropped.flatten()[: x.numel() // 2 * 2].view(-1, 2).double()  # neighbours come from one draw
     assert abs(torch.corrcoef(pairs.t())[0, 1]) < 5 / math.sqrt(len(pairs))
+
+
+def test_masks_of_one_pass_are_unrelated():
+    torch.manual_seed(0)
+    masks, x = DropoutMasks(), torch.ones(1000, 100)
+    one, two = (masks.mask(x, 0.5).flatten() for _ in range(2))
+    assert abs(torch.corrcoef(torch.stack((one, two)))[0, 1]) < 5 / math.sqrt(x.numel())
+    assert Dropout(0.001)(x).mean().item() == pytest.approx(1, abs=0.01)
+    assert (Dropout(1.0)(x) == 0).all()
 
 
 def test_heads_have_to_divide_the_width():

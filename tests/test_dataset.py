@@ -1,4 +1,5 @@
 import itertools
+import os
 import random
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from dataset import MASK, PAD, CharCorruptionDataset, NameDataset, ask, pack
 from utils import InputError
@@ -34,7 +36,8 @@ def taken_apart(dataset, x, y):
 
 @given(documents, st.integers(5, 70), st.integers(0, 2**32))
 def test_span_corruption_of_any_corpus(documents, block_size, seed):
-    dataset = CharCorruptionDataset("\n".join(documents), block_size, seed)
+    torch.manual_seed(seed)
+    dataset = CharCorruptionDataset("\n".join(documents), block_size)
     assert dataset.data == documents or dataset.data == documents[:-1]  # an empty last line is no document
     for document, (x, y) in zip(dataset.data, dataset):
         prefix, suffix, masked = taken_apart(dataset, x, y)
@@ -54,9 +57,9 @@ def corrupted_slowly(document, block_size, rng):
 
 def test_same_distribution_as_the_specification():
     documents = ["x" * n for n in (4, 5, 9, 60, 112, 300)]
-    dataset, rng, draws = CharCorruptionDataset("\n".join(documents), 128, 0), random.Random(0), 20000
+    dataset, rng, draws = CharCorruptionDataset("\n".join(documents), 128), random.Random(0), 20000
     for i, document in enumerate(documents):
-        rows = dataset.corrupt(np.full(draws, i), dataset.rng)
+        rows = dataset.corrupt(np.full(draws, i), np.random.default_rng(i))
         first = (rows == MASK).argmax(1)
         length = (rows != PAD).sum(1) - 2
         masked = length - ((rows == MASK) * np.arange(129)).sum(1) + first + 1
@@ -68,7 +71,8 @@ def test_same_distribution_as_the_specification():
 
 
 def test_every_length_is_possible_and_a_quarter_is_masked():
-    dataset = CharCorruptionDataset("ab" * 100, 128, seed=0)
+    torch.manual_seed(0)
+    dataset = CharCorruptionDataset("ab" * 100, 128)
     parts = [taken_apart(dataset, *dataset[0]) for _ in range(5000)]
     lengths = Counter(len(prefix + suffix + masked) for prefix, suffix, masked in parts)
     assert sorted(lengths) == list(range(4, 113))
@@ -90,7 +94,7 @@ def test_vocabulary():
 
 def test_large_vocabularies_and_lone_surrogates():
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300))) + "\U0001f600\ud800"
-    dataset = CharCorruptionDataset(text, 400, seed=0)
+    dataset = CharCorruptionDataset(text, 400)
     prefix, suffix, masked = taken_apart(dataset, *dataset[0])
     assert text.startswith(prefix + masked + suffix)
 
@@ -104,9 +108,17 @@ def test_refused_corpora(text, message):
         CharCorruptionDataset(text, 128)
 
 
-def test_same_seed_same_examples():
-    one, two = (CharCorruptionDataset("a sentence\nanother one", 32, seed=3) for _ in range(2))
-    assert all(torch.equal(one[i % 2][0], two[i % 2][0]) for i in range(20))
+def test_examples_follow_the_seed_and_differ_between_workers():
+    dataset = CharCorruptionDataset("a sentence that is long enough\n" * 8, 32)
+
+    def epochs():
+        torch.manual_seed(3)
+        loader = DataLoader(dataset, batch_size=4, num_workers=2)
+        return [x for _ in range(2) for x, _ in loader]
+
+    one, two = epochs(), epochs()
+    assert all(torch.equal(a, b) for a, b in zip(one, two))
+    assert len({x.numpy().tobytes() for x in one}) == len(one)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12)), min_size=1, max_size=30))
@@ -168,6 +180,8 @@ def test_questions(corpus):
         (TRAIN + "\n" + TRAIN, "line 3.*tab"),
         (TRAIN + "a\tb\tc", "line 3.*tab"),
         (TRAIN + "Where was Ada born?\t\n", "line 3.*no answer"),
+        (TRAIN + " \tRome\n", "line 3.*no question"),
+        (TRAIN + "\n\n", None),
         (TRAIN + "Where was Ada born?\tPariX", "line 3.*'X'.*corpus"),
         (TRAIN + "Where was Qda born?\tParis", "line 3.*'Q'.*corpus"),
         (TRAIN + "Where was Ada" + " Ada" * 9 + "?\tParis", "line 3.*characters"),
@@ -186,8 +200,10 @@ def test_refused_questions(corpus, text, message):
 
 @pytest.mark.parametrize("kind", ["namedata", "charcorruption"])
 def test_four_examples_are_printed(kind, tmp_path):
-    command = [sys.executable, str(ROOT / "src" / "dataset.py"), kind]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=True)
+    command, environment = [sys.executable, str(ROOT / "src" / "dataset.py"), kind], {**os.environ, "PYTHONUTF8": "0"}
+    environment["PYTHONIOENCODING"] = "cp1252"  # as on Windows
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, env=environment,
+                          check=True)  # fmt: skip
     lines = done.stdout.splitlines()
     assert [line[:3] for line in lines] == ["x: ", "y: "] * 4
     assert all(len(line) == 3 + (127 if kind == "namedata" else 128) for line in lines)

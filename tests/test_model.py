@@ -48,9 +48,9 @@ def test_loss_and_every_gradient_are_the_textbooks(variant, packed):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
     expected.backward()
     loss.backward()
-    for (name, p), q in zip(ours.named_parameters(), theirs.state_dict(keep_vars=True).values(), strict=False):
-        q = dict(theirs.named_parameters())[name]
-        assert torch.allclose(p.grad, q.grad, rtol=1e-9, atol=1e-12), name
+    expected = dict(theirs.named_parameters())
+    for name, p in ours.named_parameters():
+        assert torch.allclose(p.grad, expected[name].grad, rtol=1e-9, atol=1e-12), name
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -114,6 +114,18 @@ def test_sampling_agrees_with_generating():
     likely = ours.eval()(x)[0][0, -1].topk(2).indices.tolist()
     drawn = {sample(ours, x, 1, sample=True, top_k=2, temperature=5.0)[0, -1].item() for _ in range(60)}
     assert drawn == set(likely)
+
+
+@pytest.mark.parametrize("kind", ["embd_pdrop", "resid_pdrop", "attn_pdrop"])
+def test_dropout_is_for_training_alone(kind):
+    ours, _ = pair("vanilla", **{kind: 0.5})
+    x = torch.randint(2, 20, (4, 16))
+    assert not torch.equal(ours(x)[0], ours(x)[0])
+    prompts = x[:, :5].tolist()
+    assert ours.generate(prompts, 10, -1) == ours.generate(prompts, 10, -1)
+    assert torch.equal(sample(ours, x[:, :5], 10), sample(ours, x[:, :5], 10))
+    assert ours.training
+    assert torch.equal(ours.eval()(x)[0], ours(x)[0])
 
 
 def test_parameters_have_the_courses_names():
@@ -199,7 +211,7 @@ def test_refused_parameter_files(tmp_path):
     save_params(GPT(config("vanilla", n_embd=8)), path)
     refused("different")
     save_params(GPT(config("vanilla", n_layer=1)), path)
-    refused("no blocks.1")
+    refused("no .blocks.1")
     save_params(GPT(config("vanilla", n_layer=3)), path)
     refused("blocks.2")
     save_params(model, path)
@@ -207,7 +219,10 @@ def test_refused_parameter_files(tmp_path):
     for part in (b"", content[:1000], content[: len(content) // 2], content[:-100], b"text"):
         path.write_bytes(part)
         refused("damaged")
-    for what in ([1, 2], {"tok_emb.weight": 3}):
+    sparse = torch.eye(16).to_sparse()
+    nan = torch.full((16,), torch.nan)
+    wrong = [{"ln_f.weight": a} for a in (sparse, nan, torch.zeros(16, device="meta"))] + [{1: torch.zeros(1)}]
+    for what in ([1, 2], {"tok_emb.weight": 3}, *({**model.state_dict(), **part} for part in wrong)):
         torch.save(what, path)
         refused("not a parameter file")
     path.write_bytes(pickle.dumps(Hostile(tmp_path / "created")))

@@ -76,13 +76,13 @@ def commands(handout):
 def folder(tmp_path, monkeypatch):
     """A folder with a small corpus and its questions, in which the commands run."""
     monkeypatch.chdir(tmp_path)
-    Path("wiki.txt").write_text(
-        "\n".join(f"{name}. {name} was born in {place} ?" for name, place in PEOPLE) + "\nWhere"
-    )
+    documents = [f"{name}. {name} was born in {place} ?" for name, place in PEOPLE]
+    Path("wiki.txt").write_text("\n".join([*documents, "Where"]), encoding="utf-8")
     questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
-    Path("birth_places_train.tsv").write_text("".join(questions[:8]))
-    Path("birth_dev.tsv").write_text("".join(questions[8:]))
-    Path("birth_test_inputs.tsv").write_text("".join(q.split("\t")[0] + "\n" for q in questions[4:]))
+    Path("birth_places_train.tsv").write_text("".join(questions[:8]), encoding="utf-8")
+    Path("birth_dev.tsv").write_text("".join(questions[8:]), encoding="utf-8")
+    asked = "".join(q.split("\t")[0] + "\n" for q in questions[4:])
+    Path("birth_test_inputs.tsv").write_text(asked, encoding="utf-8")
     return tmp_path
 
 
@@ -184,10 +184,19 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*PRETRAIN, "--reading_params_path", "nowhere.params"), "nowhere.params"),
         ((*PRETRAIN, "--reading_params_path", "rope.params"), "rope.params: holds a rope model"),
         ((*PRETRAIN[:4], "no/such/folder/x"), "no/such/folder/x: cannot be written"),
+        ((*PRETRAIN[:4], "new/"), "new/: is a folder"),
+        ((*PRETRAIN[:4], "x" * 252), "cannot be written"),
+        ((*PRETRAIN[:4], "dir"), "dir.unfinished: is a folder"),
+        ((*PRETRAIN[:4], "wiki.txt"), "wiki.txt: would overwrite the input"),
+        ((*PRETRAIN, "--tb_expt_name", "../../x"), "--tb_expt_name"),
+        ((*PRETRAIN, "--max_epochs", "9" * 20), "--max_epochs"),
+        ((*PRETRAIN, "--device", "meta"), "'meta'"),
+        (("pretrain", "vanilla", "y" * 300, "--writing_params_path", "old"), "no such file"),
+        ((*EVALUATE, "birth_dev.tsv", "--outputs_path", "birth_dev.tsv"), "would overwrite the input"),
         (("pretrain", "vanilla", "nowhere.txt", "--writing_params_path", "old"), "nowhere.txt: no such file"),
         (("pretrain", "vanilla", "empty.txt", "--writing_params_path", "old"), "empty.txt: the corpus is empty"),
         (("pretrain", "vanilla", "latin1.txt", "--writing_params_path", "old"), "latin1.txt, line 2"),
-        (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt: line 2"),
+        (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt, line 2"),
         (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "cannot be read"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
@@ -217,12 +226,13 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     Path("empty.txt").write_text("")
     Path("latin1.txt").write_bytes(b"fine\n\xe9\n")
     Path("mask.txt").write_text("fine\n\u2047\n")
-    Path("other.txt").write_text(Path("wiki.txt").read_text() + "XYZ")
+    Path("other.txt").write_text(Path("wiki.txt").read_text(encoding="utf-8") + "XYZ", encoding="utf-8")
     good = "Where was Ada Kern born?\tRome\n"
     Path("notab.tsv").write_text(good + "Where was Ada Lund born?\n")
     Path("long.tsv").write_text(good + "Where was " + "Ada " * 40 + "born?\tRome\n")
     Path("strange.tsv").write_text(good + "Where was Queen Ada born?\tRome\n")
     Path("folder").mkdir()
+    Path("dir.unfinished").mkdir()
     Path("old").write_text("precious")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
@@ -238,10 +248,20 @@ def test_interruption_keeps_what_was_there(folder, monkeypatch, capsys):
     def interrupted(self):
         raise KeyboardInterrupt
 
+    def interrupted_later(self):
+        save_params(self.model, self.config.ckpt_path)
+        raise KeyboardInterrupt
+
     Path("old").write_text("precious")
+    Path("old.unfinished").write_text("of an earlier run")
     monkeypatch.setattr(Trainer, "train", interrupted)
     assert execute(monkeypatch, *PRETRAIN) == 130
-    assert Path("old").read_text() == "precious" and "old is as it was" in capsys.readouterr().err
+    assert Path("old").read_text() == "precious"
+    err = capsys.readouterr().err
+    assert "old is as it was" in err and "old.unfinished" not in err
+    monkeypatch.setattr(Trainer, "train", interrupted_later)
+    assert execute(monkeypatch, *PRETRAIN) == 130
+    assert Path("old").read_text() == "precious" and "so far: old.unfinished" in capsys.readouterr().err
 
 
 def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):

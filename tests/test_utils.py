@@ -90,6 +90,14 @@ def test_checking_leaves_nothing_behind(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written: Not a directory"):
         check_writable(tmp_path / "file" / "below")
+    with pytest.raises(InputError, match="overwrite"):
+        check_writable(tmp_path / "file", None, tmp_path / "file")
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_lines(tmp_path / "link", ["text"])
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text\n"
 
 
 def test_scores(tmp_path):
@@ -140,8 +148,12 @@ def test_london_baseline(tmp_path):
     done = subprocess.run([*command, str(tmp_path / "dev.tsv")], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "Correct: 1.0 out of 2.0: 50.0%\n"
     assert (tmp_path / "london_baseline_accuracy.txt").read_text() == done.stdout
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-    assert (done.returncode, done.stderr.count("\n"), "birth_dev.tsv" in done.stderr) == (2, 1, True)
+    (tmp_path / "dev.tsv").write_text("Where was A born?\n")
+    for arguments, message in ((["dev.tsv"], "no answers"), ([], "birth_dev.tsv"), (["a", "b"], "unrecognized")):
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1) and message in done.stderr
 
 
 def test_london_baseline_on_the_courses_dev_set(course_data, tmp_path):

@@ -1,0 +1,283 @@
+"""How fast, against what, and what it costs when things grow.
+
+    python bench.py [train|decode|data|all] [--variant vanilla|rope|synthesizer] [--steps 20] [--json FILE]
+
+A speed is the median of `--steps` repetitions with the quartiles, taken in turns with those of the textbook code
+(tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout, one question
+answered at a time), so that whatever else the machine does hits both. Leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from textbook import TextbookGPT, answer
+
+from dataset import MASK, PAD, CharCorruptionDataset, NameDataset, as_tensors, ask
+from model import GPT, GPTConfig
+from trainer import Batches, Trainer, TrainerConfig
+from utils import find_corpus, read_questions, read_text, run_main, set_seed
+
+VARIANTS = ("vanilla", "rope", "synthesizer")
+results: list[dict] = []
+
+
+def corpus() -> CharCorruptionDataset:
+    return CharCorruptionDataset(read_text(find_corpus("wiki.txt")), 128)
+
+
+def shape(variant: str, vocab_size: int, block_size: int = 128, **kw: int) -> GPTConfig:
+    return GPTConfig(vocab_size, block_size, rope=variant == "rope", synthesizer=variant == "synthesizer", **kw)
+
+
+def seconds(work: Callable[..., object], *args: object) -> float:
+    started = time.perf_counter()
+    work(*args)
+    return time.perf_counter() - started
+
+
+def report(row: str, rates: list[float], unit: str, reference: list[float] | None = None, **more: float) -> None:
+    """A line of the table: the median of `rates` with quartiles, and the ratio of medians to the reference."""
+    low, median, high = np.percentile(rates, [25, 50, 75])
+    result = {"row": row, "unit": unit, "median": median, "low": low, "high": high, "repetitions": len(rates)} | more
+    line = f"{row:44} {median:12,.1f} {unit:10} ({low:,.1f} … {high:,.1f})"
+    if reference is not None:
+        result["ratio"] = median / np.median(reference)
+        line += f"  {result['ratio']:6.1f} x"
+    print(line + "".join(f"  {name} {value:,.2f}" for name, value in more.items()), flush=True)
+    results.append(result)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Training
+
+
+def our_steps(model: GPT, dataset, batch_size: int, dtype: str) -> Iterator[tuple[float, int]]:
+    """Seconds and useful tokens of one training step after the other, the making of the batch included."""
+    trainer = Trainer(model, dataset, None, TrainerConfig(batch_size=batch_size, learning_rate=1e-3, dtype=dtype))
+    trainer.model.train()
+    batches = Batches(dataset, batch_size, 10**6, seed=0)
+    for step in range(len(batches)):
+        before = trainer.tokens
+        yield seconds(lambda step: trainer.step(step, batches[step]), step), trainer.tokens - before
+
+
+def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tuple[float, int]]:
+    """The same for the textbook's step."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=False)
+    rng = np.random.default_rng(0)
+    while True:
+        indices = rng.permutation(len(dataset))[:batch_size]
+
+        def step(indices: np.ndarray) -> None:
+            nonlocal y
+            x, y = (torch.stack(part) for part in zip(*(dataset[int(i)] for i in indices)))
+            _, loss = model(x, y)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+
+        y = torch.empty(0)
+        taken = seconds(step, indices)
+        # The last character of an example is never looked at, unless it is the target of the one before.
+        yield taken, int(((y != PAD).flip(1).cumsum(1) > 0).sum())
+
+
+def matrix_peak(config: GPTConfig, dtype: torch.dtype, tokens: int) -> tuple[float, float]:
+    """FLOP a token that one training step spends in the matrix products of its linear layers, and how many a second
+    the machine does of just these products, forwards and twice backwards."""
+    C = config.n_embd
+    first = 2 * C if config.synthesizer else 3 * C
+    shapes = [(C, first), (C, C), (C, 4 * C), (4 * C, C)] * config.n_layer + [(C, config.vocab_size)]
+    flop = sum(6 * a * b for a, b in shapes)
+    taken = 0.0
+    for a, b in set(shapes):
+        x, w, g = (torch.randn(size, dtype=dtype) for size in ((tokens, a), (b, a), (tokens, b)))
+        once = [
+            np.median([seconds(torch.matmul, *factors) for _ in range(30)][5:])
+            for factors in ((x, w.t()), (g, w), (g.t(), x))
+        ]
+        taken += sum(once) * shapes.count((a, b))
+    return flop, flop * tokens / taken
+
+
+def memory_of(what: str, variant: str) -> float:
+    """Peak resident memory of a process that takes three steps, in MB."""
+    command = [sys.executable, str(Path(__file__).resolve()), "memory", "--variant", variant, "--whose", what]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def peak_memory(what: str, variant: str) -> None:
+    """Run in a process of its own by `memory_of`."""
+    import resource
+
+    data = corpus()
+    config = shape(variant, data.vocab_size)
+    textbook = what == "textbook"
+    steps = textbook_steps(TextbookGPT(config), data, 128) if textbook else our_steps(GPT(config), data, 128, "auto")
+    for _ in range(3):
+        next(steps)
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)
+
+
+def bench_training(variants: list[str], steps: int) -> None:
+    data = corpus()
+    names = NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))
+    for variant in variants:
+        config = shape(variant, data.vocab_size)
+        for work, dataset, batch_size in (("pretraining", data, 128), ("finetuning", names, 256)):
+            set_seed(0)
+            runs = {
+                "textbook": textbook_steps(TextbookGPT(config), dataset, batch_size),
+                "float32": our_steps(GPT(config), dataset, batch_size, "float32"),
+                "auto": our_steps(GPT(config), dataset, batch_size, "auto"),
+            }
+            rates: dict[str, list[float]] = {name: [] for name in runs}
+            for repetition in range(steps + 2):
+                for name, run in runs.items():
+                    taken, tokens = next(run)
+                    if repetition >= 2:  # the first ones set things up
+                        rates[name].append(tokens / taken)
+            report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
+            for name in ("float32", "auto"):
+                dtype = Trainer(torch.nn.Linear(1, 1), data, None, TrainerConfig(dtype=name)).dtype
+                flop, peak = matrix_peak(config, dtype, 4096)
+                share = np.median(rates[name]) * flop / peak
+                row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"
+                report(row, rates[name], "tokens/s", rates["textbook"], share_of_peak=share)
+        ours, textbook = memory_of("ours", variant), memory_of("textbook", variant)
+        report(f"peak memory {variant}", [ours], "MB", [textbook])
+    with tempfile.TemporaryDirectory() as folder:
+        text = "\n".join(data.data[:128])
+        Path(folder, "wiki.txt").write_text(text, encoding="utf-8")
+        command = [sys.executable, str(ROOT / "src" / "run.py"), "pretrain", "vanilla", "wiki.txt"]
+        command += ["--writing_params_path", "x.params", "--max_epochs", "1"]
+        taken = [
+            seconds(lambda: subprocess.run(command, cwd=folder, check=True, capture_output=True)) for _ in range(5)
+        ]
+    report("start of run.py to the end of the first step", taken, "s")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Decoding, data, growth
+
+
+def one_at_a_time(model: TextbookGPT, prompts: list[list[int]]) -> None:
+    for prompt in prompts:
+        answer(model, prompt)
+
+
+def bench_decoding(variants: list[str], steps: int) -> None:
+    data = corpus()
+    questions, _ = read_questions(find_corpus("birth_dev.tsv"))
+    names = NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))
+    prompts = [ask(question, data.stoi, 128, "") for question in questions]
+    for variant in variants:
+        set_seed(0)
+        model = GPT(shape(variant, data.vocab_size))
+        learning = our_steps(model, names, 256, "auto")
+        for _ in range(60):  # until answers have an end
+            next(learning)
+        textbook = TextbookGPT(model.config)
+        textbook.load_state_dict(model.state_dict())
+        ours, theirs = [], []
+        for repetition in range(steps):
+            some = prompts[repetition::steps]
+            theirs.append(len(some) / seconds(one_at_a_time, textbook, some))
+            ours.append(len(prompts) / seconds(model.generate, prompts, 32, MASK))
+        report(f"decoding {variant}, textbook", theirs, "names/s")
+        report(f"decoding {variant}", ours, "names/s", theirs)
+
+
+def bench_data(steps: int) -> None:
+    data = corpus()
+    batches = Batches(data, 128, 10**6, seed=0)
+    report("a batch of 128, corrupted and packed", [1e3 * seconds(batches.__getitem__, i) for i in range(steps)], "ms")
+    one_by_one = [1e3 * seconds(lambda: [data[i] for i in range(128)]) for _ in range(steps)]
+    report("128 examples one by one", one_by_one, "ms")
+    rows = as_tensors(data.corrupt(np.arange(128), np.random.default_rng(0)))[1]
+    report("share of padding in a batch, padded", [float((rows == PAD).float().mean())], "")
+    report("share of padding in a batch, packed", [float((batches[0][1] == PAD).float().mean())], "")
+    for documents in (10**3, 10**4, 10**5, 10**6):
+        text = "\n".join(data.data[i % len(data)] for i in range(documents))
+        started = time.perf_counter()
+        loaded = CharCorruptionDataset(text, 128)
+        report(f"loading {documents:,} documents", [time.perf_counter() - started], "s", mb=loaded.corpus.nbytes / 1e6)
+        batches = Batches(loaded, 128, 1, seed=0)
+        times = [1e3 * seconds(batches.__getitem__, i) for i in range(7)][1:]
+        report(f"a batch of 128 out of {documents:,}", times, "ms")
+
+
+def bench_growth(variants: list[str], steps: int) -> None:
+    data, variant = corpus(), variants[0]
+    for name, values in {"batch": (32, 64, 128, 256, 512), "block_size": (128, 256, 512, 1024), "n_embd": (128, 256, 512)}.items():  # fmt: skip
+        for value in values:
+            block_size = value if name == "block_size" else 128
+            grown = data
+            if block_size > 128:  # documents long enough to fill it
+                lines = [" ".join(data.data[i : i + 8]) for i in range(0, len(data), 8)]
+                grown = CharCorruptionDataset("\n".join(lines), block_size)
+            width = {"n_embd": value} if name == "n_embd" else {}
+            run = our_steps(
+                GPT(shape(variant, grown.vocab_size, block_size, **width)),
+                grown,
+                value if name == "batch" else 128 * 128 // block_size,
+                "auto",
+            )
+            rates = [tokens / taken for taken, tokens in (next(run) for _ in range(steps // 2 + 2))][2:]
+            report(f"pretraining {variant}, {name} {value}", rates, "tokens/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "what", nargs="?", default="all", choices=["train", "decode", "data", "growth", "all", "memory"]
+    )
+    parser.add_argument("--variant", choices=VARIANTS, help="default: all of them")
+    parser.add_argument("--steps", type=int, default=20, help="repetitions of a measurement, default %(default)s")
+    parser.add_argument("--json", metavar="FILE", help="write the measurements there, too")
+    parser.add_argument("--whose", choices=["ours", "textbook"], default="ours", help="for `memory` alone")
+    args = parser.parse_args()
+    variants = [args.variant] if args.variant else list(VARIANTS)
+    if args.what == "memory":
+        peak_memory(args.whose, variants[0])
+        return
+    machine = {
+        "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+    }
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    if args.what in ("train", "all"):
+        bench_training(variants, args.steps)
+    if args.what in ("decode", "all"):
+        bench_decoding(variants, args.steps)
+    if args.what in ("data", "all"):
+        bench_data(args.steps)
+    if args.what in ("growth", "all"):
+        bench_growth(variants, args.steps)
+    if args.json:
+        Path(args.json).write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run_main(main)

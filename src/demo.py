@@ -1,0 +1,89 @@
+"""`make demo`: does pretraining teach facts? The whole experiment on a small invented world, in ten minutes.
+
+A model is finetuned on questions about some people and asked about others. Without pretraining it can only guess; when
+it has read a document about each of them it can know; about people without a document it can, again, only guess.
+What is done is what the printed commands do. Finished steps are kept in demo/, so an interrupted demo can be gone on
+with; remove the folder to begin anew.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import run
+from utils import ROOT, evaluate_places, read_questions, run_main
+
+sys.path.insert(0, str(ROOT / "data"))
+
+PEOPLE = 400
+VARIANT = "rope"
+FILES = {"dev": "birth_dev.tsv", "test": "birth_test.tsv", "unseen": "unseen.tsv"}
+
+
+def main() -> None:
+    import make_world
+
+    started = time.monotonic()
+    folder = ROOT / "demo"
+    world = folder / "world"
+    folder.mkdir(exist_ok=True)
+
+    def say(title: str) -> None:
+        print(f"\n[{time.monotonic() - started:3.0f} s] {title}", flush=True)
+
+    def command(written: str, function: str, **flags: object) -> str:
+        """One command of run.py, unless the file that it writes is there already."""
+        path = str(folder / written)
+        flags |= {"outputs_path" if function == "evaluate" else "writing_params_path": path}
+        argv = [function, VARIANT, str(world / "wiki.txt")]
+        argv += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+        print("$ python src/run.py", shlex.join(argv), flush=True)
+        if Path(path).exists():
+            print(f"{path} is there already", flush=True)
+        else:
+            run.main(argv)
+        return path
+
+    say(f"A world of {PEOPLE} people who do not exist, with a document about each; and some without")
+    if not (world / "wiki.txt").exists():
+        make_world.main(["--people", str(PEOPLE), "--out", str(world)])
+    print((world / "wiki.txt").read_text("utf-8").split("\n")[0])
+    asked = {split: read_questions(world / name) for split, name in FILES.items()}
+    train = list(zip(*read_questions(world / "birth_places_train.tsv")))
+    print(
+        f"{len(train)} questions to learn from; to be asked: "
+        + ", ".join(f"{len(q)} {s}" for s, (q, _) in asked.items())
+    )
+
+    questions = {"finetune_corpus_path": world / "birth_places_train.tsv"}
+    say("Finetuning without pretraining")
+    scratch = command("scratch.params", "finetune", max_epochs=75, batch_size=32, **questions)
+    say("Pretraining")
+    pretrained = command("pretrain.params", "pretrain", max_epochs=200, batch_size=32, pretrain_lr=1e-3)
+    say("Finetuning after pretraining")
+    finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, batch_size=32, **questions)
+
+    say("Asking about people that no question of the finetuning was about")
+    predictions = {}
+    for split, (split_questions, _) in asked.items():
+        predictions["always London", split] = ["London"] * len(split_questions)
+        predictions["guessed from the name (naive Bayes)", split] = make_world.guess_by_name(train, split_questions)
+        for name, params in {"finetuned only": scratch, "pretrained and finetuned": finetuned}.items():
+            corpus = world / FILES[split]
+            path = command(f"{Path(params).stem}.{split}.predictions", "evaluate", reading_params_path=params,
+                           eval_corpus_path=corpus)  # fmt: skip
+            predictions[name, split] = Path(path).read_text("utf-8").splitlines()
+
+    say("Right answers")
+    print(f"{'':36}" + "".join(f"{split:>10}" for split in FILES))
+    for name in dict.fromkeys(name for name, _ in predictions):
+        scores = [evaluate_places(world / FILES[split], predictions[name, split]) for split in FILES]
+        print(f"{name:36}" + "".join(f"{100 * correct / total:9.1f}%" for total, correct in scores))
+    print(f"\nThe predictions: {folder}/finetune.*.predictions")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,38 @@
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOK = Path(__file__).parent.parent / "mingpt-demo" / "play_char.ipynb"
+
+
+def text_of(cell):
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def test_the_committed_notebook_is_whole():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))  # from top to bottom
+    assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    for cell in code:
+        assert not any(output.output_type == "error" for output in cell.outputs)
+        assert not re.search(r"class \w*(GPT|Attention|Block|Trainer)", cell.source)  # no second copy of the model
+    assert not re.search(r"/(home|root|tmp|work|Users)/", nbformat.writes(notebook))
+
+
+@pytest.mark.slow
+def test_it_runs_from_top_to_bottom():
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    first, last = map(
+        float, re.search(r"training loss: (\S+) at the first step, (\S+) at", "".join(map(text_of, code))).groups()
+    )
+    assert last < 0.4 * first  # far below what the frequencies of pairs of characters give
+    assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    sample = next(text_of(cell) for cell in code if "top_k=10" in cell.source)
+    assert len(sample) > 600 and "the" in sample.split()
