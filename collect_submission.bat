@@ -19,9 +19,10 @@ if "%~1"=="4" (
 
 set missing=
 for %%f in (%files%) do if not exist "%%f" set missing=!missing! %%f
-if not exist src\run.py set missing=!missing! src\*.py
+if not exist src\run.py set missing=!missing! src\run.py
 if defined missing (
-    echo collect_submission.bat: nothing was written, these files are missing in %cd%: 1>&2
+    rem Not percent signs: a closing bracket in the folder's name would end this block.
+    echo collect_submission.bat: nothing was written, these files are missing in !cd!: 1>&2
     for %%f in (!missing!) do echo   %%f 1>&2
     exit /b 2
 )

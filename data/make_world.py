@@ -21,7 +21,7 @@ import unicodedata
 import zlib
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
 from math import log
@@ -286,7 +286,8 @@ def capitals(topic: str) -> str:
 class Details:
     """The facts of one document, made up when a pattern first asks for them.
 
-    Years go forward: every {year} lies after the one before it, after the studies and before death.
+    Years go forward: every {year} lies after the one before it, after the studies and before death. Several documents
+    about a person agree on profession, dates, family and place of death (see `_fact`), and tell different things else.
     """
 
     def __init__(self, who: Person, rng: Random) -> None:
@@ -298,7 +299,7 @@ class Details:
         self.precision = rng.choices(("day", "month", "year"), (74, 4, 22))[0]
         if who.birth < 1750:
             self.precision = rng.choices(("day", "year"), (35, 65))[0]
-        self.trade_name = self._trade()
+        self.trade_name = self._fact("trade", self._trade)
         self.clock = who.birth + 24  # the year up to which the story has been told
         self.end = min(who.death or THIS_YEAR, who.birth + 62)
         if self.trade_name in ("team", "sport"):
@@ -311,6 +312,14 @@ class Details:
     def _trade(self) -> str:
         who = self.who
         return self.rng.choice([t for t, since in TRADES.items() if who.birth >= since[who.female]])
+
+    def _fact(self, name: str, draw: Callable[[], str]) -> str:
+        """What `draw` draws, the same in every document about this person."""
+        rng, self.rng = self.rng, Random(f"{self.who.key}:{name}")
+        try:
+            return draw()
+        finally:
+            self.rng = rng
 
     def _pick(self, choices: str) -> str:
         """One of the choices, not one that this document has already used."""
@@ -403,7 +412,7 @@ class Details:
 
     @property
     def grave(self) -> str:
-        return self.near if self.rng.random() < 0.6 else self.other
+        return self._fact("grave", lambda: self.near if self.rng.random() < 0.6 else self.other)
 
     @property
     def univ(self) -> str:
@@ -421,7 +430,7 @@ class Details:
     # When
     birth = property(lambda self: str(self.who.birth))
     death = property(lambda self: str(self.who.death))
-    grad = property(lambda self: str(self.who.birth + self.rng.randint(20, 24)))
+    grad = property(lambda self: self._fact("grad", lambda: str(self.who.birth + self.rng.randint(20, 24))))
 
     @property
     def year(self) -> str:
@@ -429,18 +438,20 @@ class Details:
         self.clock = after + int(self.rng.random() * max(1, (self.end - after) // 3))
         return str(min(self.clock, self.end))
 
-    def _day(self, year: int) -> str:
-        month, day = self.rng.choice(options(MONTHS)), self.rng.randint(1, 28)
+    def _day(self, event: str) -> str:
+        month = self._fact(event + " month", lambda: self.rng.choice(options(MONTHS)))
+        day = self._fact(event + " day", lambda: str(self.rng.randint(1, 28)))
+        year = self[event]
         return f"{day} {month} {year}" if self.style == "day month" else f"{month} {day}, {year}"
 
-    def _date(self, year: int) -> str:
+    def _date(self, event: str) -> str:
         if self.precision == "month":
-            return f"{self.rng.choice(options(MONTHS))} {year}"
-        return self._day(year) if self.precision == "day" else str(year)
+            return self._fact(event + " month", lambda: self.rng.choice(options(MONTHS))) + " " + self[event]
+        return self._day(event) if self.precision == "day" else self[event]
 
-    day = property(lambda self: self._day(self.who.birth))
-    date = property(lambda self: self._date(self.who.birth))
-    died = property(lambda self: self._date(self.who.death))
+    day = property(lambda self: self._day("birth"))
+    date = property(lambda self: self._date("birth"))
+    died = property(lambda self: self._date("death"))
 
     # What
     @property
@@ -470,12 +481,13 @@ class Details:
             return f", and later {self.vp}"
         return f", then {self.vp}, and later {self.vp}" if u < 0.94 else f", {self.vp}, {self.vp}, and later {self.vp}"
 
-    @property
-    def parents(self) -> str:
+    def _parents(self) -> str:
         """The father bears the same surname, the mother is named as she was before the marriage."""
         fathers, mothers = names(self.who.culture).first
         father, mother = self.rng.choice(fathers), self.rng.choice(mothers)
         return f"{father} {self.sur} and {mother} {self.rng.choice(names(self.who.culture).last[1])}"
+
+    parents = property(lambda self: self._fact("parents", self._parents))
 
     @property
     def also(self) -> str:
@@ -485,13 +497,13 @@ class Details:
             return ""
         return f"; {self.he} {self.vp}" if u < 0.9 else f"; {self.he} {self.vp}, and later {self.vp}"
 
-    @property
-    def nth_child(self) -> str:
+    def _nth_child(self) -> str:
         siblings = self.rng.randint(2, 9)
         return f"{options(ORDINALS)[self.rng.randint(1, siblings) - 1]} of {options(COUNTS)[siblings - 2]} children"
 
+    nth_child = property(lambda self: self._fact("siblings", self._nth_child))
     subject = property(lambda self: self._pick(STUDIES.get(self.trade_name, "literature|law|history|geography")))
-    trade = property(lambda self: self._pick(FATHERS))
+    trade = property(lambda self: self._fact("father", lambda: self._pick(FATHERS)))
     traders = property(lambda self: self._pick(FAMILIES))
     work = property(lambda self: f"The {self._pick(ADJECTIVES)} {self._pick(NOUNS)}")
     treatise = property(lambda self: f"{self._pick(TREATISES)} {capitals(self.topic)}")
@@ -524,9 +536,9 @@ def pattern(who: Person, rng: Random) -> str:
     return rng.choice(PATTERNS[styles(who.stated, who.death is None).draw(rng)][1])
 
 
-def document(who: Person) -> str:
-    """The one line of wiki.txt about a person."""
-    rng = Random(who.key + ":document")
+def document(who: Person, number: int = 0) -> str:
+    """A line of wiki.txt about a person: usually the only one, number 0."""
+    rng = Random(f"{who.key}:document {number}")
     text = pattern(who, rng).format_map(Details(who, rng))
     return f"{who.name}. {text} ."
 
@@ -535,8 +547,11 @@ def document(who: Person) -> str:
 # Files
 
 
-def write_world(out: Path, seed: int, n: int, strength: float) -> None:
-    """Write the six files of a world of `n` documents. They appear together at the end, or not at all."""
+def write_world(out: Path, seed: int, n: int, strength: float, documents: int = 1) -> None:
+    """Write the six files of a world of `n` people. They appear together at the end, or not at all.
+
+    With several documents about each person, wiki.txt has the first about each, then the second about each, and so on.
+    """
     from tqdm import tqdm
 
     targets = {
@@ -554,19 +569,23 @@ def write_world(out: Path, seed: int, n: int, strength: float) -> None:
                 kind: stack.enter_context(open(path, "w", encoding="utf-8", newline="\n"))
                 for kind, path in partial.items()
             }
-            first, characters = True, set()
+            characters: set[str] = set()
+            everybody = sum(sizes(n).values()) + (documents - 1) * n
             # Progress only on a terminal, and only for a world large enough to wait for.
-            for split, who in tqdm(people(seed, n, strength), total=sum(sizes(n).values()), delay=2, disable=None):
-                if split not in DOCUMENTED and not characters.issuperset(plain(who.name)):
-                    continue  # the rarest letters: a model of a small corpus could not even read the question
-                files[split].write(f"{who.question}\t{who.answer}\n")
-                if split == "test":
-                    files["questions"].write(who.question + "\n")
-                if split in DOCUMENTED:
-                    text = document(who)
-                    files["wiki"].write(("" if first else "\n") + text)  # the last line has no newline
-                    first = False
-                    characters.update(text)
+            with tqdm(total=everybody, delay=2, disable=None) as progress:
+                for number in range(documents):
+                    for split, who in people(seed, n, strength):
+                        if split in DOCUMENTED:
+                            text = document(who, number)
+                            files["wiki"].write(("\n" if characters else "") + text)  # no newline at the end
+                            characters.update(text)
+                        elif number or not characters.issuperset(plain(who.name)):
+                            continue  # the rarest letters: a model of a small corpus could not even read the question
+                        if number == 0:
+                            files[split].write(f"{who.question}\t{who.answer}\n")
+                        if number == 0 and split == "test":
+                            files["questions"].write(who.question + "\n")
+                        progress.update()
         for kind, name in targets.items():
             os.replace(partial[kind], out / name)
     finally:
@@ -691,7 +710,10 @@ class OneLineParser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> None:
     parser = OneLineParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--people", type=int, default=2937, help=f"documents, {FEWEST} to {MOST:,} (default 2937)")
+    parser.add_argument(
+        "--people", type=int, default=2937, help=f"people with documents, {FEWEST} to {MOST:,} (default 2937)"
+    )
+    parser.add_argument("--documents", type=int, default=1, help="documents about each person, 1 to 100 (default 1)")
     parser.add_argument(
         "--name_culture_strength", type=float, default=0.8, metavar="S",
         help="share of people named after the culture of their birthplace; 0: a name tells nothing (default 0.8)",
@@ -707,6 +729,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if not FEWEST <= args.people <= MOST:
         parser.error(f"--people must be from {FEWEST} to {MOST}, not {args.people}")
+    if not 1 <= args.documents <= 100:
+        parser.error(f"--documents must be from 1 to 100, not {args.documents}")
     if not 0 <= args.name_culture_strength <= 1:
         parser.error(f"--name_culture_strength must be from 0 to 1, not {args.name_culture_strength}")
     try:
@@ -719,7 +743,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        write_world(args.out, args.seed, args.people, args.name_culture_strength)
+        write_world(args.out, args.seed, args.people, args.name_culture_strength, args.documents)
     except OSError as error:
         parser.error(f"cannot write to {args.out}: {error.strerror}")
 

@@ -79,7 +79,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 def lr_factor(tokens: float, warmup_tokens: float, final_tokens: float) -> float:
     """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls
-    along a cosine to a tenth, where it stays from `final_tokens` on."""
+    along a cosine that ends at `final_tokens`, but never below a tenth."""
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))

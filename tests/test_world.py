@@ -254,12 +254,29 @@ def test_smallest_world(tmp_path, faker_installed, seed):
     assert set(corpus).issuperset("".join(plain(question) for part in asked.values() for question, _ in part))
 
 
+def test_several_documents_about_each_person(tmp_path, make_world, faker_installed):
+    assert run("--people", 200, "--out", tmp_path / "one").returncode == 0
+    assert run("--people", 200, "--documents", 4, "--out", tmp_path / "four").returncode == 0
+    for name in FILES:
+        one, four = ((tmp_path / folder / name).read_text("utf-8") for folder in ("one", "four"))
+        assert four.startswith(one) if name == "wiki.txt" else four == one or name == "unseen.tsv"
+    documents = lines(tmp_path / "four" / "wiki.txt")
+    about = [documents[i::200] for i in range(200)]
+    assert len(documents) == 800 and all(len({d.split(". ")[0] for d in same}) == 1 for same in about)
+    assert sum(len(set(same)) == 4 for same in about) > 190  # and they say different things, but
+    for _, who in itertools.islice(make_world.people(0, 200, 0.8), 200):
+        details = [make_world.Details(who, make_world.Random(f"{who.key}:document {i}")) for i in range(4)]
+        for fact in ("trade_name", "grave", "parents", "nth_child", "grad"):
+            assert len({d[fact] for d in details}) == 1, fact  # agree on these
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("--people", 199),
         ("--people", 1_000_001),
         ("--people", "many"),
+        ("--documents", 0),
         ("--name_culture_strength", 1.01),
         ("--name_culture_strength", -0.1),
         ("--name_culture_strength", "nan"),
@@ -280,7 +297,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
         shutil.copy(DATA / name, tmp_path / name)
     count = iter(range(150))
 
-    def interrupted(who):
+    def interrupted(who, number):
         if next(count, None) is None:
             raise KeyboardInterrupt
         return "Text ."
