@@ -139,7 +139,7 @@ class GPT(nn.Module):
         self.eval()
         answers: list[list[int]] = [[] for _ in prompts]
         idx = nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], True, PAD).to(device)
-        room = min(block_size, idx.size(1) + max_new_tokens)
+        room = min(block_size, idx.size(1) + max(0, max_new_tokens))
         places = Places(torch.arange(idx.size(1), device=device).expand_as(idx), cache_size=room)
         rows, last = torch.arange(len(prompts), device=device), lengths.to(device) - 1  # of the unfinished prompts
         logits = self(idx, places=places)[0][rows, last]
