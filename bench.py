@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -133,8 +134,12 @@ def peak_memory(what: str, variant: str) -> None:
     steps = textbook_steps(TextbookGPT(config), data, 128) if textbook else our_steps(GPT(config), data, 128, "auto")
     for _ in range(3):
         next(steps)
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would say how large the parent was, which on Linux a child inherits
+        print(int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text()).group(1)) / 2**10)
+    else:
+        scale = 2**20 if sys.platform == "darwin" else 2**10
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)
 
 
 def bench_training(variants: list[str], steps: int) -> None:
