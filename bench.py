@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
@@ -100,22 +101,26 @@ def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tup
         yield taken, int(((y != PAD).flip(1).cumsum(1) > 0).sum())
 
 
-def matrix_peak(config: GPTConfig, dtype: torch.dtype, tokens: int) -> tuple[float, float]:
-    """FLOP a token that one training step spends in the matrix products of its linear layers, and how many a second
-    the machine does of just these products, forwards and twice backwards."""
-    C = config.n_embd
+def matrix_peak(config: GPTConfig, dtype: torch.dtype) -> tuple[float, float]:
+    """FLOP a token that one training step spends in its matrix products, and how many a second the machine does of
+    just these products: forwards, and twice backwards, for a part of a batch, attention in rows of 128."""
+    C, T, tokens = config.n_embd, 128, 4096
+    head, batch = C // config.n_head, (tokens // T * config.n_head,)
     first = 2 * C if config.synthesizer else 3 * C
-    shapes = [(C, first), (C, C), (C, 4 * C), (4 * C, C)] * config.n_layer + [(C, config.vocab_size)]
-    flop = sum(6 * a * b for a, b in shapes)
-    taken = 0.0
-    for a, b in set(shapes):
-        x, w, g = (torch.randn(size, dtype=dtype) for size in ((tokens, a), (b, a), (tokens, b)))
+    linear = [((), tokens, a, b) for a, b in [(C, first), (C, C), (C, 4 * C), (4 * C, C)]]
+    attention = [(batch, T, head, T), (batch, T, T, head)]
+    shapes = (linear + attention) * config.n_layer + [((), tokens, C, config.vocab_size)]
+    flop = taken = 0.0
+    for shape in set(shapes):
+        batch, n, a, b = shape
+        x, w, g = (torch.randn(*batch, *size, dtype=dtype) for size in ((n, a), (a, b), (n, b)))
         once = [
             np.median([seconds(torch.matmul, *factors) for _ in range(30)][5:])
-            for factors in ((x, w.t()), (g, w), (g.t(), x))
+            for factors in ((x, w), (g, w.mT), (x.mT, g))
         ]
-        taken += sum(once) * shapes.count((a, b))
-    return flop, flop * tokens / taken
+        taken += sum(once) * shapes.count(shape)
+        flop += 6 * math.prod((*batch, n, a, b)) * shapes.count(shape)
+    return flop / tokens, flop / taken
 
 
 def memory_of(what: str, variant: str) -> float:
@@ -163,7 +168,7 @@ def bench_training(variants: list[str], steps: int) -> None:
             report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
             for name in ("float32", "auto"):
                 dtype = Trainer(torch.nn.Linear(1, 1), data, None, TrainerConfig(dtype=name)).dtype
-                flop, peak = matrix_peak(config, dtype, 4096)
+                flop, peak = matrix_peak(config, dtype)
                 share = np.median(rates[name]) * flop / peak
                 row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"
                 report(row, rates[name], "tokens/s", rates["textbook"], share_of_peak=share)
@@ -197,8 +202,8 @@ def bench_decoding(variants: list[str], steps: int) -> None:
     for variant in variants:
         set_seed(0)
         model = GPT(shape(variant, data.vocab_size))
-        learning = our_steps(model, names, 256, "auto")
-        for _ in range(60):  # until answers have an end
+        learning = our_steps(model, names, 128, "auto")
+        for _ in range(150):  # until answers have an end
             next(learning)
         textbook = TextbookGPT(model.config)
         textbook.load_state_dict(model.state_dict())

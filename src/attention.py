@@ -70,7 +70,7 @@ class Dropout(nn.Dropout):
     def forward(self, x: torch.Tensor, masks: DropoutMasks | None = None) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
-        if x.device.type != "cpu" or not 0.01 < self.p < 0.99:
+        if x.device.type != "cpu" or not 0.01 < self.p < 0.99 or torch.compiler.is_compiling():
             return super().forward(x)
         return x * (masks or DropoutMasks()).mask(x, self.p)
 
@@ -79,47 +79,57 @@ class Places:
     """Where the tokens of a batch (B, T) stand, and which of them each may look at.
 
     `positions` (B, T) are the tokens' positions in their own documents. Several documents may share a row: each begins
-    at position 0, and its tokens look at the earlier ones of their own document only. With `cache_size` the tokens
-    continue sequences whose keys and values are kept from one call to the next, with room for that many positions.
+    at position 0, and its tokens look at the earlier ones of their own document only. With `cache_size` the rows are
+    continued from one call to the next: their keys and values are kept, with room for that many columns.
 
     `bias` (B, 1, T, S) is added to the attention scores: 0, or -inf where a token must not look. `key_positions`
-    (B, S) are the positions of what may be looked at.
+    (B, S) are the positions of what may be looked at: the T tokens, behind those of earlier calls.
     """
 
-    def __init__(self, positions: torch.Tensor, cache_size: int | None = None):
+    def __init__(self, positions: torch.Tensor, cache_size: int = 0):
         self.cache_size, self.stored = cache_size, {}
+        self.key_positions = self.document = positions[:, :0]
         self.masks = DropoutMasks()
         self.move_to(positions)
 
     def move_to(self, positions: torch.Tensor) -> None:
         """The next tokens are at `positions` (B, T)."""
-        T, device = positions.size(1), positions.device
-        self.positions = positions
-        if self.cache_size is None:
-            document = (positions == 0).cumsum(1)
-            allowed = (document[:, :, None] == document[:, None, :]) & torch.ones(T, T, device=device).tril().bool()
-            self.key_positions = positions
-        else:
-            self.key_positions = torch.arange(self.cache_size, device=device)[None]
-            allowed = self.key_positions[:, None] <= positions[:, :, None]
-        self.bias = torch.zeros(allowed.shape, device=device).masked_fill_(~allowed, -torch.inf)[:, None]
+        past, self.positions = self.document[:, -1:], positions
+        document = (positions == 0).cumsum(1)
+        if past.size(1):
+            document += past
+        self.document = torch.cat((self.document, document), dim=1)
+        self.key_positions = torch.cat((self.key_positions, positions), dim=1)
+        (B, T), S = positions.shape, self.document.size(1)
+        earlier = torch.ones(T, S, dtype=torch.bool, device=positions.device).tril(S - T)
+        allowed = (document[:, :, None] == self.document[:, None, :]) & earlier
+        self.bias = torch.zeros(B, 1, T, S, device=positions.device).masked_fill_(~allowed[:, None], -torch.inf)
 
     def remember(self, layer: nn.Module, *new: torch.Tensor) -> list[torch.Tensor]:
-        """Stores a layer's tensors (B, n_head, T, head_dim) in the cache, and returns all that it has stored of them,
-        (B, n_head, S, head_dim); without a cache, the tensors themselves.
-
-        What the cache holds behind the last token of a sequence is never looked at, and overwritten later.
-        """
-        if self.cache_size is None:
+        """Adds a layer's tensors (B, n_head, T, head_dim) to the cache, and returns all that it has stored of them,
+        (B, n_head, S, head_dim); without a cache, the tensors themselves."""
+        if not self.cache_size:
             return list(new)
         if layer not in self.stored:
-            self.stored[layer] = [a.new_zeros(*a.shape[:2], self.cache_size, a.size(-1)) for a in new]
-        index = self.positions[:, None, :, None].expand_as(new[0])
-        return [old.scatter_(2, index, a) for old, a in zip(self.stored[layer], new)]
+            self.stored[layer] = [a.new_empty(*a.shape[:2], self.cache_size, a.size(-1)) for a in new]
+        T, S = self.bias.shape[2:]
+        for old, a in zip(self.stored[layer], new):
+            old[:, :, S - T : S] = a
+        return [old[:, :, :S] for old in self.stored[layer]]
 
-    def keep(self, rows: torch.Tensor) -> None:
-        """Drops the sequences for which `rows` (B,) is false from the cache."""
-        self.stored = {layer: [a[rows] for a in tensors] for layer, tensors in self.stored.items()}
+    def keep(self, rows: torch.Tensor) -> torch.Tensor:
+        """Drops the rows for which `rows` (B,) is false. Returns which one each row is now: those from the end move up
+        to where others are gone, so that little of the cache has to be copied."""
+        n, order = int(rows.sum()), torch.arange(len(rows), device=rows.device)
+        gone, moved = order[:n][~rows[:n]], order[n:][rows[n:]]
+        order[gone] = moved
+        order = order[:n]
+        self.document, self.key_positions = self.document[order], self.key_positions[order]
+        for layer, tensors in self.stored.items():
+            for a in tensors:
+                a[gone] = a[moved]
+            self.stored[layer] = [a[:n] for a in tensors]
+        return order
 
 
 class Attention(nn.Module):

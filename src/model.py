@@ -21,6 +21,7 @@ from attention import CausalSelfAttention, Dropout, Places, SynthesizerAttention
 from utils import InputError, reason
 
 PAD = 0  # the token that fills a batch up: nothing is to be predicted where it is the target
+GROUP = 128  # how many prompts are continued at once
 
 
 @dataclass
@@ -132,17 +133,32 @@ class GPT(nn.Module):
         and values of past tokens are kept, and a finished prompt takes no more part in the computation.
         Raises ValueError when a prompt is empty or longer than the block.
         """
-        lengths = torch.tensor([len(prompt) for prompt in prompts])
-        block_size, device, was_training = self.config.block_size, self.head.weight.device, self.training
-        if not 0 < lengths.min() <= lengths.max() <= block_size:
-            raise ValueError(f"prompts must have between 1 and {block_size} tokens")
+        lengths = [len(prompt) for prompt in prompts]
+        if not all(0 < length <= self.config.block_size for length in lengths):
+            raise ValueError(f"prompts must have between 1 and {self.config.block_size} tokens")
+        was_training = self.training
         self.eval()
         answers: list[list[int]] = [[] for _ in prompts]
-        idx = nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], True, PAD).to(device)
-        room = min(block_size, idx.size(1) + max(0, max_new_tokens))
-        places = Places(torch.arange(idx.size(1), device=device).expand_as(idx), cache_size=room)
-        rows, last = torch.arange(len(prompts), device=device), lengths.to(device) - 1  # of the unfinished prompts
-        logits = self(idx, places=places)[0][rows, last]
+        by_length = sorted(range(len(prompts)), key=lambda i: lengths[i])
+        for i in range(0, len(prompts), GROUP):
+            group = by_length[i : i + GROUP]
+            new = self.generate_group([prompts[i] for i in group], max_new_tokens, stop_token)
+            for i, answer in zip(group, new):
+                answers[i] = answer
+        self.train(was_training)
+        return answers
+
+    def generate_group(self, prompts: list[list[int]], max_new_tokens: int, stop_token: int) -> list[list[int]]:
+        """The same for as many prompts as are continued at once; the model should be in evaluation mode."""
+        block_size, device = self.config.block_size, self.head.weight.device
+        answers: list[list[int]] = [[] for _ in prompts]
+        longest = max(map(len, prompts))
+        filling = [longest - len(prompt) for prompt in prompts]  # before each prompt, as if it were another document
+        idx = torch.tensor([[PAD] * n + prompt for n, prompt in zip(filling, prompts)], device=device)
+        positions = torch.tensor([[*range(n), *range(longest - n)] for n in filling], device=device)
+        places = Places(positions, cache_size=longest + max(0, max_new_tokens))
+        rows, last = torch.arange(len(prompts), device=device), positions[:, -1]  # of the unfinished prompts
+        logits = self(idx, places=places)[0][:, -1]
         for step in range(max_new_tokens):
             token, last = logits.argmax(dim=-1), last + 1
             for row, new in zip(rows.tolist(), token.tolist()):
@@ -151,11 +167,10 @@ class GPT(nn.Module):
             unfinished = (token != stop_token) & (last < block_size)
             if step + 1 == max_new_tokens or not unfinished.any():
                 break
-            rows, last, token = rows[unfinished], last[unfinished], token[unfinished]
-            places.keep(unfinished)
+            kept = places.keep(unfinished)
+            rows, last, token = rows[kept], last[kept], token[kept]
             places.move_to(last[:, None])
             logits = self(token[:, None], places=places)[0][:, 0]
-        self.train(was_training)
         return answers
 
 

@@ -50,7 +50,7 @@ NEEDED = {
     "evaluate": ["reading_params_path", "eval_corpus_path", "outputs_path"],
 }
 ALLOWED = {
-    "pretrain": (TRAINING := ["reading_params_path", "max_epochs", "batch_size", "num_workers", "dtype"]),
+    "pretrain": (TRAINING := ["reading_params_path", "max_epochs", "batch_size", "num_workers", "dtype", "compile"]),
     "finetune": TRAINING,
     "evaluate": ["batch_size"],
 }
@@ -108,6 +108,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
     )
     training.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], help="of matrix products; default auto")
+    training.add_argument("--compile", choices=["auto", "on", "off"], help="the model, by torch.compile; default auto")
     machine = parser.add_argument_group("machine")
     machine.add_argument("--seed", type=number(int, 0, 2**32 - 1), default=0, help="default %(default)s")
     machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: the best there is")
@@ -211,7 +212,8 @@ def train(args: argparse.Namespace, model: GPT, dataset, config: TrainerConfig) 
     if os.path.exists(unfinished):  # left behind by a run that was killed
         os.unlink(unfinished)
     device = str(choose_device(args.device))
-    machine = {"seed": args.seed, "device": device, "dtype": args.dtype or "auto", "num_workers": args.num_workers or 0}
+    machine = {"seed": args.seed, "device": device, "num_workers": args.num_workers or 0}
+    machine |= {"dtype": args.dtype or "auto", "compile": args.compile or "auto"}
     try:
         writer = SummaryWriter(os.path.join("expt", args.function, run))
     except OSError as error:
@@ -243,9 +245,10 @@ def evaluate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from dataset import MASK, ask
-    from trainer import choose_device
+    from trainer import choose_device, keep_memory
 
     check_output(args)
+    keep_memory()
     corpus = load_corpus(args.pretrain_corpus_path)
     found = find_corpus(args.eval_corpus_path)
     questions, places = read_questions(found)

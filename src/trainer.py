@@ -8,7 +8,11 @@ its batches. A dataset with a method `batch(indices, rng)` makes whole batches i
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 import math
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +28,7 @@ from utils import InputError, save_params
 
 PAD = 0
 CPU_TOKENS = 2**12  # how many go through the model at once on a CPU, padding included
+STEPS_WORTH_COMPILING = 2000
 SECONDS_BETWEEN_SAVES = 120
 SECONDS_BETWEEN_LINES = 30  # of progress, when nobody watches the bar
 
@@ -48,6 +53,7 @@ class TrainerConfig:
     seed: int = 0  # of the order of the examples, and of what is random about them
     device: str = "auto"  # or as torch names it: cpu, cuda, cuda:1, mps
     dtype: str = "auto"  # or float32, bfloat16: of the matrix products; the parameters are always float32
+    compile: str = "auto"  # or on, off: whether torch.compile makes a program of the model first
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -75,6 +81,34 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
             fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         name = "bfloat16" if fast else "float32"
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def choose_compile(name: str, device: torch.device, steps: int) -> bool:
+    """Whether to compile the model; by default in long runs on CUDA. On a CPU it does not pay (docs/LOG.md).
+
+    Raises InputError when it is wanted and there is no compiler.
+    """
+    compiler = os.environ.get("CXX", "cl" if os.name == "nt" else "c++")
+    possible = bool(shutil.which(compiler)) and (device.type != "cuda" or bool(importlib.util.find_spec("triton")))
+    if name == "on" and not possible:
+        raise InputError("--compile on needs a C++ compiler, and on CUDA Triton; leave it out to go without")
+    return name == "on" or name == "auto" and possible and device.type == "cuda" and steps >= STEPS_WORTH_COMPILING
+
+
+def keep_memory() -> None:
+    """Asks the C library to keep what is freed for the next step.
+
+    By default, glibc hands large blocks back to the system, which zeroes each page anew when the next step asks for
+    it: a tenth of the time of a step on a CPU. Where there is no glibc, nothing happens.
+    """
+    mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # from malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_threshold, 2**30)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 2**26)
 
 
 def lr_factor(tokens: float, warmup_tokens: float, final_tokens: float) -> float:
@@ -124,13 +158,19 @@ class Trainer:
     ):
         """With a `test_dataset`, the loss on it is measured after each epoch, and `ckpt_path` keeps the best epoch.
 
-        Raises InputError when the device is not there.
+        Raises InputError when the device is not there, or compiling is wanted and impossible.
         """
         self.config = config
         self.device = choose_device(config.device)
         self.dtype = choose_dtype(config.dtype, self.device)
+        if self.device.type == "cpu":
+            keep_memory()
         self.model = model.to(self.device)
         self.train_dataset, self.test_dataset = train_dataset, test_dataset
+        steps = config.max_epochs * math.ceil(len(train_dataset) / config.batch_size)
+        # The number of rows is different in each batch.
+        compiled = choose_compile(config.compile, self.device, steps)
+        self.compute = torch.compile(self.model, dynamic=True) if compiled else self.model
         self.tokens = 0  # processed so far
         fused = self.device.type in ("cpu", "cuda")
         groups = parameter_groups(self.model, config.weight_decay)
@@ -214,7 +254,7 @@ class Trainer:
     def loss(self, batch: list[torch.Tensor]) -> torch.Tensor:
         """The loss of a batch that is on the device."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.model(*batch)[1]
+            return self.compute(*batch)[1]
 
     @torch.no_grad()
     def test(self) -> float:

@@ -71,21 +71,38 @@ def test_documents_in_one_row_do_not_see_each_other(variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_cached_in_pieces_is_the_same_as_at_once(variant):
-    """Two sequences of different lengths go on, token by token, from where each of them is."""
+    """Three sequences of different lengths go on, token by token, until two of them are dropped."""
     ours, theirs = pair(variant)
-    x = torch.randn(2, 12, 16, dtype=torch.float64)
+    x = torch.randn(3, 12, 16, dtype=torch.float64)
     expected = theirs(x)
-    lengths = torch.tensor([3, 6])
-    places = Places(torch.arange(6).expand(2, 6), cache_size=12)
-    y = ours(x[:, :6], places)  # the shorter sequence has three tokens too many, to be overwritten
-    assert torch.allclose(y[0, :3], expected[0, :3]) and torch.allclose(y[1], expected[1, :6])
-    for step in range(6):
-        at = (lengths + step)[:, None]
+    filling = [0, 3, 1]  # what stands before each, so that all end in the same column
+    positions = torch.tensor([[*range(n), *range(6 - n)] for n in filling])
+    places = Places(positions, cache_size=10)
+    start = torch.cat([torch.cat((torch.randn(n, 16).double(), x[i, : 6 - n]))[None] for i, n in enumerate(filling)])
+    y = ours(start, places)
+    for i, n in enumerate(filling):
+        assert torch.allclose(y[i, n:], expected[i, : 6 - n])
+    rows = torch.arange(3)
+    for step in range(4):
+        if step == 2:
+            rows = rows[places.keep(torch.tensor([False, False, True]))]
+            assert rows.tolist() == [2]
+        at = positions[rows, -1:] + 1 + step
         places.move_to(at)
-        y = ours(x.gather(1, at[:, :, None].expand(2, 1, 16)), places)
-        assert torch.allclose(y[:, 0], expected[torch.arange(2), at[:, 0]])
-    places.keep(torch.tensor([False, True]))
-    assert all(a.size(0) == 1 for tensors in places.stored.values() for a in tensors)
+        y = ours(x[rows[:, None], at], places)
+        assert torch.allclose(y[:, 0], expected[rows, at[:, 0]])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=9))
+def test_dropping_rows_keeps_the_others(kept):
+    rows = torch.tensor(kept)
+    places = Places(torch.zeros(len(kept), 1, dtype=torch.long), cache_size=2)
+    values = torch.arange(len(kept)).float()[:, None, None, None]
+    places.remember(None, values)
+    order = places.keep(rows)
+    assert sorted(order.tolist()) == [i for i, keep in enumerate(kept) if keep]
+    assert places.stored[None][0][:, 0, 0, 0].tolist() == order.tolist()
+    assert len(places.document) == len(places.key_positions) == len(order)
 
 
 def test_rotary_table():

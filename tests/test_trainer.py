@@ -1,4 +1,5 @@
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,16 @@ from torch.utils.data import Dataset
 import trainer
 from dataset import MASK, CharCorruptionDataset, NameDataset
 from model import GPT
-from trainer import Batches, Trainer, TrainerConfig, choose_device, choose_dtype, lr_factor, parameter_groups
+from trainer import (
+    Batches,
+    Trainer,
+    TrainerConfig,
+    choose_compile,
+    choose_device,
+    choose_dtype,
+    lr_factor,
+    parameter_groups,
+)
 from utils import InputError, set_seed
 
 TEXT = "\n".join(
@@ -210,6 +220,37 @@ def test_devices_and_dtypes():
     assert choose_dtype("float32", torch.device("cpu")) == torch.float32
     assert choose_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
     assert choose_dtype("auto", torch.device("mps")) == torch.float32
+
+
+def test_compiling_is_for_long_runs_on_cuda(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert choose_compile("auto", cuda, 10**5) and not choose_compile("auto", cuda, 100)
+    assert not choose_compile("auto", cpu, 10**5) and not choose_compile("off", cuda, 10**5)
+    assert choose_compile("on", cpu, 1)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert not choose_compile("auto", cuda, 10**5)
+    with pytest.raises(InputError, match="needs a C.. compiler"):
+        choose_compile("on", cpu, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler")
+@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
+def test_compiled_is_the_same(variant):
+    """Three steps, in parts of several sizes, without dropout."""
+    corpus = CharCorruptionDataset(TEXT, 64)
+    losses = []
+    for compiling in ("off", "on"):
+        set_seed(0)
+        model = GPT(config(variant, vocab_size=corpus.vocab_size, block_size=64, n_embd=32))
+        settings = TrainerConfig(batch_size=5, device="cpu", dtype="float32", compile=compiling)
+        trainer = Trainer(model, corpus, None, settings)
+        losses.append(
+            [trainer.step(step, corpus.batch(np.arange(5 + step), np.random.default_rng(step))) for step in range(3)]
+        )
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
