@@ -4,7 +4,8 @@
 
 A speed is the median of `--steps` repetitions with the quartiles, taken in turns with those of the textbook code
 (tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout, one question
-answered at a time), so that whatever else the machine does hits both. Leave the machine alone meanwhile.
+answered at a time), so that whatever else the machine does hits both. The textbook trains in a process of its own,
+where the C library is as it comes (`trainer.keep_memory`). Leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import platform
 import re
@@ -20,10 +22,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 ROOT = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
@@ -41,6 +45,11 @@ results: list[dict] = []
 
 def corpus() -> CharCorruptionDataset:
     return CharCorruptionDataset(read_text(find_corpus("wiki.txt")), 128)
+
+
+def work_data() -> dict[str, Dataset]:
+    data = corpus()
+    return {"pretraining": data, "finetuning": NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))}
 
 
 def shape(variant: str, vocab_size: int, block_size: int = 128, **kw: int) -> GPTConfig:
@@ -76,7 +85,7 @@ def our_steps(model: GPT, dataset, batch_size: int, dtype: str) -> Iterator[tupl
     batches = Batches(dataset, batch_size, 10**6, seed=0)
     for step in range(len(batches)):
         before = trainer.tokens
-        yield seconds(lambda step: trainer.step(step, batches[step]), step), trainer.tokens - before
+        yield seconds(lambda step: trainer.step(batches[step]), step), trainer.tokens - before
 
 
 def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tuple[float, int]]:
@@ -99,6 +108,27 @@ def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tup
         taken = seconds(step, indices)
         # The last character of an example is never looked at, unless it is the target of the one before.
         yield taken, int(((y != PAD).flip(1).cumsum(1) > 0).sum())
+
+
+def textbook_elsewhere(config: GPTConfig, work: str, batch_size: int) -> Iterator[tuple[float, int]]:
+    """`textbook_steps` in another process, which rests between them."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=serve_textbook, args=(theirs, config, work, batch_size), daemon=True)
+    child.start()
+    try:
+        while True:
+            ours.send("next")
+            yield ours.recv()
+    finally:
+        child.terminate()
+
+
+def serve_textbook(connection: Connection, config: GPTConfig, work: str, batch_size: int) -> None:
+    set_seed(0)
+    steps = textbook_steps(TextbookGPT(config), work_data()[work], batch_size)
+    while connection.recv():
+        connection.send(next(steps))
 
 
 def matrix_peak(config: GPTConfig, dtype: torch.dtype) -> tuple[float, float]:
@@ -148,14 +178,15 @@ def peak_memory(what: str, variant: str) -> None:
 
 
 def bench_training(variants: list[str], steps: int) -> None:
-    data = corpus()
-    names = NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))
+    datasets = work_data()
+    data = datasets["pretraining"]
     for variant in variants:
         config = shape(variant, data.vocab_size)
-        for work, dataset, batch_size in (("pretraining", data, 128), ("finetuning", names, 256)):
+        for work, batch_size in (("pretraining", 128), ("finetuning", 256)):
             set_seed(0)
+            dataset = datasets[work]
             runs = {
-                "textbook": textbook_steps(TextbookGPT(config), dataset, batch_size),
+                "textbook": textbook_elsewhere(config, work, batch_size),
                 "float32": our_steps(GPT(config), dataset, batch_size, "float32"),
                 "auto": our_steps(GPT(config), dataset, batch_size, "auto"),
             }
@@ -197,7 +228,7 @@ def one_at_a_time(model: TextbookGPT, prompts: list[list[int]]) -> None:
 def bench_decoding(variants: list[str], steps: int) -> None:
     data = corpus()
     questions, _ = read_questions(find_corpus("birth_dev.tsv"))
-    names = NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))
+    names = work_data()["finetuning"]
     prompts = [ask(question, data.stoi, 128, "") for question in questions]
     for variant in variants:
         set_seed(0)

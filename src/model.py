@@ -7,8 +7,6 @@ Read from the bottom up: GPT is made of Blocks, and a Block of attention (attent
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from attention import CausalSelfAttention, Dropout, Places, SynthesizerAttention
-from utils import InputError, reason
+from utils import InputError, load_plain
 
 PAD = 0  # the token that fills a batch up: nothing is to be predicted where it is the target
 GROUP = 128  # how many prompts are continued at once
@@ -199,15 +197,7 @@ def load_params(model: GPT, path: Path | str) -> None:
 
     No code in the file is run. Raises InputError when it cannot be read, or is of another model.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about what the error says anyway
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged or hostile file raises is not documented, and of many kinds
-        raise InputError(f"{path}: is not a parameter file, or is damaged") from error
+    state = load_plain(path, "parameter file")
     if not isinstance(state, dict) or not all(map(is_plain, state, state.values())):
         raise InputError(f"{path}: is not a parameter file: it should hold named tensors of numbers and nothing else")
     own = model.state_dict()

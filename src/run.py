@@ -12,10 +12,16 @@ The pretraining corpus is always named, because its characters are the vocabular
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import math
 import os
+import re
+import signal
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from utils import (
     InputError,
@@ -28,6 +34,7 @@ from utils import (
     read_questions,
     read_text,
     run_main,
+    save_params,
     score,
     set_seed,
     write_lines,
@@ -36,11 +43,12 @@ from utils import (
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
     from dataset import CharCorruptionDataset
     from model import GPT
-    from trainer import TrainerConfig
+    from trainer import Trainer, TrainerConfig
 
 BLOCK_SIZE = 128
+HYPERPARAMETERS = ("max_epochs", "batch_size", "learning_rate", "betas", "grad_norm_clip", "weight_decay", "lr_decay",
+                   "warmup_tokens", "final_tokens")  # fmt: skip
 MAX_ANSWER = 32  # characters
-UNFINISHED = ".unfinished"  # is added to the name of a parameter file until the training is done
 
 # Which of these flags each function needs, and which it takes besides. The others would have no effect. (Both learning
 # rates and the name are always taken: they make up the name of the TensorBoard run.)
@@ -50,7 +58,18 @@ NEEDED = {
     "evaluate": ["reading_params_path", "eval_corpus_path", "outputs_path"],
 }
 ALLOWED = {
-    "pretrain": (TRAINING := ["reading_params_path", "max_epochs", "batch_size", "num_workers", "dtype", "compile"]),
+    "pretrain": (
+        TRAINING := [
+            "reading_params_path",
+            "max_epochs",
+            "batch_size",
+            "num_workers",
+            "dtype",
+            "compile",
+            "save_minutes",
+            "resume",
+        ]
+    ),
     "finetune": TRAINING,
     "evaluate": ["batch_size"],
 }
@@ -109,6 +128,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     training.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], help="of matrix products; default auto")
     training.add_argument("--compile", choices=["auto", "on", "off"], help="the model, by torch.compile; default auto")
+    training.add_argument(
+        "--save_minutes", type=number(float, 0), metavar="M", help="how often the state of the run is saved; default 2"
+    )
+    training.add_argument(
+        "--resume", action="store_true", default=None, help="go on with the run that was to write W and was interrupted"
+    )
     machine = parser.add_argument_group("machine")
     machine.add_argument("--seed", type=number(int, 0, 2**32 - 1), default=0, help="default %(default)s")
     machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: the best there is")
@@ -129,9 +154,11 @@ def check_output(args: argparse.Namespace) -> None:
     inputs = [find_corpus(path) for path in corpora if path] + [args.reading_params_path]
     if args.function == "evaluate":
         check_writable(args.outputs_path, *inputs)
-    else:  # training may well overwrite the parameters that it starts from, once it has ended
-        check_writable(args.writing_params_path, *inputs[:-1])
-        check_writable(args.writing_params_path + UNFINISHED, *inputs)
+        return
+    # Training may well overwrite the parameters that it starts from, once it has ended.
+    check_writable(args.writing_params_path, *inputs[:-1])
+    state = args.writing_params_path + ".state"
+    check_writable(state, *inputs)
 
 
 def load_corpus(path: str) -> CharCorruptionDataset:
@@ -149,12 +176,14 @@ def load_corpus(path: str) -> CharCorruptionDataset:
 def make_model(args: argparse.Namespace, corpus: CharCorruptionDataset) -> GPT:
     """The model, new or as it stands in --reading_params_path."""
     from model import GPT, GPTConfig, load_params
+    from state import check_record, vocabulary_digest
 
     set_seed(args.seed)
     flags = {"rope": args.variant == "rope", "synthesizer": args.variant == "synthesizer"}
     model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, **flags))
     if args.reading_params_path:
         load_params(model, args.reading_params_path)
+        check_record(args.reading_params_path, args.variant, vocabulary_digest(corpus.itos))
     return model
 
 
@@ -173,7 +202,7 @@ def pretrain(args: argparse.Namespace) -> None:
         warmup_tokens=512 * 20,
         final_tokens=epochs * len(corpus) * BLOCK_SIZE,
     )
-    train(args, make_model(args, corpus), corpus, config)
+    train(args, make_model(args, corpus), corpus, corpus, config)
 
 
 def finetune(args: argparse.Namespace) -> None:
@@ -196,48 +225,131 @@ def finetune(args: argparse.Namespace) -> None:
         warmup_tokens=512 * 20,
         final_tokens=200 * len(corpus) * BLOCK_SIZE,
     )
-    train(args, make_model(args, corpus), names, config)
+    train(args, make_model(args, corpus), corpus, names, config)
 
 
-def train(args: argparse.Namespace, model: GPT, dataset, config: TrainerConfig) -> None:
-    """Trains, and writes the parameters when all is done; those of an unfinished run are in a file beside."""
-    from dataclasses import replace
+def train(args: argparse.Namespace, model: GPT, corpus: CharCorruptionDataset, dataset, config: TrainerConfig) -> None:
+    """Trains, and writes the parameters and their record when all is done; until then there is the state of the run."""
+    from dataclasses import asdict, replace
 
     from torch.utils.tensorboard import SummaryWriter
 
-    from trainer import Trainer, choose_device
+    import distributed
+    import state
+    from trainer import Stopped, Trainer
 
-    run = f"{args.tb_expt_name}_{args.variant}_pt_lr_{args.pretrain_lr:f}_ft_lr_{args.finetune_lr:f}"
-    unfinished = args.writing_params_path + UNFINISHED
-    if os.path.exists(unfinished):  # left behind by a run that was killed
-        os.unlink(unfinished)
-    device = str(choose_device(args.device))
-    machine = {"seed": args.seed, "device": device, "num_workers": args.num_workers or 0}
-    machine |= {"dtype": args.dtype or "auto", "compile": args.compile or "auto"}
-    try:
-        writer = SummaryWriter(os.path.join("expt", args.function, run))
+    corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
+    run = {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
+        "dtype": args.dtype or "auto",
+        "data": {name: state.digest(find_corpus(path)) for name, path in corpora.items() if path},
+        "vocabulary": state.vocabulary_digest(corpus.itos),
+        "parent": state.digest(args.reading_params_path) if args.reading_params_path else None,
+        "training": {name: value for name, value in asdict(config).items() if name in HYPERPARAMETERS},
+        "model": asdict(model.config),
+    }
+    config = replace(
+        config,
+        seed=args.seed,
+        device=args.device,
+        dtype=args.dtype or "auto",
+        compile=args.compile or "auto",
+        num_workers=args.num_workers or 0,
+        save_minutes=2.0 if args.save_minutes is None else args.save_minutes,
+        ckpt_path=args.writing_params_path,
+        state_path=state.state_path(args.writing_params_path),
+        run=run | {"job": os.environ.get("TORCHELASTIC_RUN_ID")},
+    )
+    trainer = Trainer(model, dataset, None, config)
+    processes = distributed.world_size()
+    first = distributed.rank() == 0
+    if first and will_resume(args, config.state_path):
+        resume(trainer, run)
+    parameters, dtype = sum(p.numel() for p in model.parameters()), str(trainer.dtype).removeprefix("torch.")
+    print(f"Model: {args.variant}, {parameters:,} parameters; {trainer.device}, {dtype}, seed {args.seed}", flush=True)
+    name = f"{args.tb_expt_name}_{args.variant}_pt_lr_{args.pretrain_lr:f}_ft_lr_{args.finetune_lr:f}"
+    try:  # what an earlier run has logged of the steps to come is hidden
+        folder = os.path.join("expt", args.function, name)
+        writer = SummaryWriter(folder, purge_step=trainer.steps + 1) if first else None
     except OSError as error:
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
-    trainer = Trainer(model, dataset, None, replace(config, ckpt_path=unfinished, writer=writer, **machine))
-    parameters = sum(p.numel() for p in model.parameters())
-    dtype = str(trainer.dtype).removeprefix("torch.")
-    print(f"Model: {args.variant}, {parameters:,} parameters; {trainer.device}, {dtype}, seed {args.seed}", flush=True)
+    trainer.config = replace(config, writer=writer)
     try:
-        with writer:
+        with stopping_when_told(trainer), writer or contextlib.nullcontext():
             trainer.train()
-    except KeyboardInterrupt:
-        kept = f"; parameters so far: {unfinished}" if os.path.exists(unfinished) else ""
-        print(f"run.py: interrupted, {args.writing_params_path} is as it was{kept}", file=sys.stderr)
-        sys.exit(130)
+    except Stopped as error:
+        if first:
+            print(f"run.py: {error}; go on with the same command and --resume", file=sys.stderr)
+        sys.exit(128 + (trainer.stop or signal.SIGTERM))  # the latter when another process was told
     except FloatingPointError as error:
-        print(f"run.py: error: {error}; nothing was overwritten, try a lower learning rate", file=sys.stderr)
+        if first:
+            message = f"{error}; try a lower learning rate. {args.writing_params_path} is as it was"
+            print(f"run.py: error: {message}, and the state from before is in {config.state_path}", file=sys.stderr)
         sys.exit(1)
+    except InputError as error:  # after hours of training, a full disk should not be the end
+        if trainer.steps < len(trainer.batches):
+            raise
+        handle, rescued = tempfile.mkstemp(suffix=".params")
+        os.close(handle)
+        save_params(model, rescued)
+        raise InputError(f"{error}; the parameters are in {rescued}") from error
+    finally:
+        distributed.finish()
+    if first:
+        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
+        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
+        flags = {name: value for name, value in vars(args).items() if value is not None}
+        record = run | progress | {"dtype": dtype, "flags": flags, "versions": state.versions()}
+        state.write_record(args.writing_params_path, record)
+        state.remove_state(config.state_path)
+        print(f"Parameters written to {args.writing_params_path}")
+
+
+def will_resume(args: argparse.Namespace, path: str) -> bool:
+    """Whether to go on from the state at `path`. Raises InputError when that is neither asked for nor excluded."""
+    from state import has_state, load_state
+
+    if args.resume:
+        return True
+    if not has_state(path):
+        return False
+    restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
+    if restarts and load_state(path)["run"].get("job") == job:  # torchrun has restarted its processes
+        return True
+    raise InputError(f"{path}: an unfinished run is here; go on with --resume, or delete this file to begin anew")
+
+
+def resume(trainer: Trainer, run: dict[str, Any]) -> None:
+    """Goes back to the saved state. Raises InputError when it is of a run with other data or settings."""
+    from state import load_state
+
+    path = trainer.config.state_path
+    state = load_state(path)
+    for name, now in run.items():
+        then = state["run"].get(name)
+        if then == now:
+            continue
+        if isinstance(now, dict) and isinstance(then, dict):
+            name = next(key for key in now.keys() | then.keys() if then.get(key) != now.get(key))
+        raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
+    with about(path):
+        trainer.restore(state)
+    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}")
+
+
+@contextlib.contextmanager
+def stopping_when_told(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the current step, with its state saved; a second Ctrl-C, at once."""
+
+    def stop(number: int, frame: object) -> None:
+        trainer.stop = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        os.replace(unfinished, os.path.realpath(args.writing_params_path))
-    except OSError as error:
-        message = f"{args.writing_params_path}: cannot be written; the parameters are in {unfinished}"
-        raise InputError(message) from error
-    print(f"Parameters written to {args.writing_params_path}")
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -247,6 +359,8 @@ def evaluate(args: argparse.Namespace) -> None:
     from dataset import MASK, ask
     from trainer import choose_device, keep_memory
 
+    if os.environ.get("RANK", "0") != "0":  # one process does it all
+        return
     check_output(args)
     keep_memory()
     corpus = load_corpus(args.pretrain_corpus_path)
@@ -270,7 +384,15 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    {"pretrain": pretrain, "finetune": finetune, "evaluate": evaluate}[args.function](args)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, which torchrun numbers so
+    try:
+        with contextlib.redirect_stdout(sys.stdout if first else io.StringIO()):
+            {"pretrain": pretrain, "finetune": finetune, "evaluate": evaluate}[args.function](args)
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error))):
+            raise
+        print("run.py: error: out of memory; try a smaller --batch_size or fewer --num_workers", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

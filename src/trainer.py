@@ -1,8 +1,9 @@
 """The training loop. It knows nothing of GPT: anything will do that is called with a batch and returns (output, loss),
 the loss being a mean over the targets that are not padding.
 
-A batch is a pure function of the seed and the number of the step, so a run does not depend on how many workers make
-its batches. A dataset with a method `batch(indices, rng)` makes whole batches itself; of any other, the examples
+A batch is a pure function of the seed and the number of the step, and so is the dropout of a step: nothing random has a
+state that lasts. So a run can be continued exactly where it was, and does not depend on how many workers make its
+batches. A dataset with a method `batch(indices, rng)` makes whole batches itself; of any other, the examples
 `dataset[i]` are stacked. Token 0 is padding, and not counted.
 """
 
@@ -13,6 +14,7 @@ import importlib.util
 import math
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -21,15 +23,16 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 from tqdm import tqdm
 
+import distributed
+from state import save_state
 from utils import InputError, save_params
 
 PAD = 0
 CPU_TOKENS = 2**12  # how many go through the model at once on a CPU, padding included
 STEPS_WORTH_COMPILING = 2000
-SECONDS_BETWEEN_SAVES = 120
 SECONDS_BETWEEN_LINES = 30  # of progress, when nobody watches the bar
 
 
@@ -47,8 +50,11 @@ class TrainerConfig:
     warmup_tokens: float = 375e6
     final_tokens: float = 260e9
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
-    writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and test/loss
-    ckpt_path: str | None = None  # where the parameters are saved from time to time, and at the end
+    writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
+    ckpt_path: str | None = None  # where the parameters are saved: at the end, or after the best epoch
+    run: Any = None  # whatever is to be saved with the state, to know it by
+    state_path: str | None = None  # where all that it takes to go on is saved from time to time
+    save_minutes: float = 2.0  # between these times
 
     seed: int = 0  # of the order of the examples, and of what is random about them
     device: str = "auto"  # or as torch names it: cpu, cuda, cuda:1, mps
@@ -129,6 +135,20 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
     ]
 
 
+def seed_of(*numbers: int) -> int:
+    """A seed for torch that is another one for other numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def ignore_interrupts(_: int) -> None:
+    """Ctrl-C reaches the workers of a DataLoader as well, and is not for them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and has saved its state."""
+
+
 class Batches(Dataset):
     """The batches of a whole run: item `step` is the batch of that step, over and over through shuffled examples."""
 
@@ -147,7 +167,9 @@ class Batches(Dataset):
         indices = self.shuffled[1][place * self.batch_size : (place + 1) * self.batch_size]
         if hasattr(self.dataset, "batch"):
             return self.dataset.batch(indices, np.random.default_rng((self.seed, 1, step)))
-        return default_collate([self.dataset[int(i)] for i in indices])
+        with torch.random.fork_rng(devices=[]):  # the examples may use torch's generator
+            torch.manual_seed(seed_of(self.seed, 1, step))
+            return default_collate([self.dataset[int(i)] for i in indices])
 
 
 class Trainer:
@@ -161,61 +183,74 @@ class Trainer:
         Raises InputError when the device is not there, or compiling is wanted and impossible.
         """
         self.config = config
-        self.device = choose_device(config.device)
+        self.device = distributed.start(choose_device(config.device))
         self.dtype = choose_dtype(config.dtype, self.device)
         if self.device.type == "cpu":
             keep_memory()
         self.model = model.to(self.device)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.train_dataset, self.test_dataset = train_dataset, test_dataset
-        steps = config.max_epochs * math.ceil(len(train_dataset) / config.batch_size)
+        self.batches = Batches(train_dataset, config.batch_size, config.max_epochs, config.seed)
         # The number of rows is different in each batch.
-        compiled = choose_compile(config.compile, self.device, steps)
+        compiled = choose_compile(config.compile, self.device, len(self.batches))
         self.compute = torch.compile(self.model, dynamic=True) if compiled else self.model
-        self.tokens = 0  # processed so far
         fused = self.device.type in ("cpu", "cuda")
         groups = parameter_groups(self.model, config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
+        self.steps = self.tokens = 0  # done so far
+        self.seconds = 0.0
+        self.losses = (0.0, 0)  # the sum over the steps of this epoch, and how many they are
+        self.best_loss = math.inf  # on the test set
+        self.stop = False  # set this to end the run after the current step
 
     def train(self) -> None:
-        """Runs all epochs.
+        """Runs all epochs, or those that are left.
 
-        Raises FloatingPointError when loss, gradient or parameters are not finite: before they are saved anywhere.
+        Raises Stopped after `stop` was set, with the state saved; FloatingPointError when loss, gradient or parameters
+        are not finite, before they are saved anywhere; InputError when the parameters cannot be saved.
         """
-        config, best_loss = self.config, math.inf
+        config = self.config
+        if distributed.world_size() > 1:
+            self.restore(distributed.from_first(self.state()))
+        epochs, before = config.max_epochs, self.seconds
         started = saved = time.monotonic()
-        batches = Batches(self.train_dataset, config.batch_size, config.max_epochs, config.seed)
+        self.save()
         self.model.train()
-        with Progress(len(batches)) as progress:
-            for step, batch in enumerate(self.load(batches), start=1):
-                loss = self.step(step, batch)
-                epoch, epoch_ended = math.ceil(step / batches.per_epoch), step % batches.per_epoch == 0
-                speed = self.tokens / (time.monotonic() - started)
-                state = f"loss {loss:.4f}, lr {self.lr:.2e}, {speed:,.0f} tokens/s"
-                progress.show(f"epoch {epoch}/{config.max_epochs}", state)
-                if not epoch_ended:
-                    continue
-                if self.test_dataset is not None:
-                    test_loss = self.test()
-                    progress.write(f"epoch {epoch}: loss {loss:.4f}, test loss {test_loss:.4f}")
-                    if config.writer:
-                        config.writer.add_scalar("test/loss", test_loss, step)
-                    if config.ckpt_path and test_loss < best_loss:
-                        save_params(self.model, config.ckpt_path)
-                    best_loss = min(best_loss, test_loss)
-                elif (
-                    config.ckpt_path and epoch < config.max_epochs and time.monotonic() - saved > SECONDS_BETWEEN_SAVES
-                ):
-                    save_params(self.model, config.ckpt_path)
+        with Progress(len(self.batches), self.steps) as progress:
+            for batch in self.load(Subset(self.batches, range(self.steps, len(self.batches)))):
+                if self.losses[1] == self.batches.per_epoch:
+                    self.losses = (0.0, 0)
+                stop = self.step(batch)
+                now = time.monotonic()
+                self.seconds = before + now - started
+                speed = self.tokens / self.seconds
+                epoch = math.ceil(self.steps / self.batches.per_epoch)
+                state = f"loss {self.loss:.4f}, lr {self.lr:.2e}, {speed:,.0f} tokens/s"
+                progress.show(f"epoch {epoch}/{epochs}", state)
+                if self.losses[1] == self.batches.per_epoch and self.test_dataset is not None:
+                    progress.write(f"epoch {epoch}: loss {self.mean_loss:.4f}, test loss {self.test():.4f}")
+                if self.steps < len(self.batches) and (stop or now - saved >= 60 * config.save_minutes):
+                    self.save(progress)
                     saved = time.monotonic()
-        if not all(p.isfinite().all() for p in self.model.parameters()):
+                    if stop:
+                        raise Stopped(f"interrupted after step {self.steps} of {len(self.batches)}")
+        if not all(p.isfinite().all() for p in self.parameters):
             raise FloatingPointError("the last step has made parameters that are not finite")
-        if config.ckpt_path and self.test_dataset is None:
+        if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
             save_params(self.model, config.ckpt_path)
 
-    def step(self, step: int, batch: Any) -> float:
-        """One update of the parameters; returns the loss before it."""
-        config = self.config
-        self.tokens += int((batch[0] != PAD).sum())
+    @property
+    def mean_loss(self) -> float:
+        """Of the steps of this epoch so far."""
+        return self.losses[0] / max(1, self.losses[1])
+
+    def step(self, batch: Any) -> bool:
+        """One update of the parameters; `loss` is then the loss before it. Returns whether to stop: what one process
+        has been told, all have to do."""
+        config, numbers = self.config, {}
+        torch.manual_seed(seed_of(config.seed, 2, self.steps, distributed.rank()))
+        tokens = int((batch[0] != PAD).sum())
+        self.steps, self.tokens = self.steps + 1, self.tokens + tokens
         factor = lr_factor(self.tokens, config.warmup_tokens, config.final_tokens) if config.lr_decay else 1.0
         self.lr = config.learning_rate * factor
         for group in self.optimizer.param_groups:
@@ -223,64 +258,116 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss = 0.0
         for part, share in self.parts(batch):
-            part_loss = self.loss(part) * share
+            part_loss = self.forward(part) * share
             part_loss.backward()
             loss += part_loss.item()
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {step}, learning rate {self.lr:.2e}")
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_norm_clip))
+        self.loss, stop = distributed.add_up(self.parameters, loss, float(self.stop))
+        if not math.isfinite(self.loss):
+            raise FloatingPointError(f"the loss is {self.loss} at step {self.steps}, learning rate {self.lr:.2e}")
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_norm_clip))
         if not math.isfinite(norm):
-            raise FloatingPointError(f"the gradient is {norm} long at step {step}, learning rate {self.lr:.2e}")
+            message = f"the gradient is {norm} long at step {self.steps}, learning rate {self.lr:.2e}"
+            raise FloatingPointError(message)
         self.optimizer.step()
+        self.losses = self.losses[0] + self.loss, self.losses[1] + 1
         if config.writer:
-            config.writer.add_scalar("train/loss", loss, step)
-            config.writer.add_scalar("train/lr", self.lr, step)
-        return loss
+            padding = 1 - tokens / batch[0].numel()
+            numbers = {"loss": self.loss, "lr": self.lr, "grad_norm": norm, "padding": padding}
+            for name, number in numbers.items():
+                config.writer.add_scalar(f"train/{name}", number, self.steps)
+        return stop > 0
+
+    def state(self) -> dict[str, Any]:
+        """All that it takes to go on: nothing else that changes while training goes on lasts longer than a step."""
+        names = ("steps", "tokens", "seconds", "losses", "best_loss")
+        progress = {name: getattr(self, name) for name in names}
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to where `state` was made. Raises InputError when it is not the state of such a run."""
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            for name, value in state["progress"].items():
+                setattr(self, name, value)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(f"this is not the state of such a run ({' '.join(str(error).split())[:100]})") from error
+
+    def save(self, progress: Progress | None = None) -> None:
+        """Saves the state. A failure, of the disk for instance, does not end the run: the next time may be better."""
+        if not self.config.state_path or distributed.rank() > 0:
+            return
+        if self.config.writer:
+            self.config.writer.flush()  # so that its curves reach at least as far as the state
+        try:
+            save_state(self.state() | {"run": self.config.run}, self.config.state_path)
+        except InputError as error:
+            if progress is None:
+                raise
+            progress.write(f"warning: {error}; the run goes on, but has not been saved")
 
     def parts(self, batch: list[torch.Tensor]) -> Iterator[tuple[list[torch.Tensor], float]]:
-        """The batch on the device, and the share of its targets that are in it: 1.
+        """The rows of the batch that are for this process, on the device, and the share of its targets in them.
 
         On a CPU, several parts of a large batch, whose gradients add up to the batch's. That is faster, because what a
         part of this size has to remember for its backward pass stays near the processor, and it takes less memory.
         """
-        targets = (batch[1] != PAD).sum()
-        divisible = self.device.type == "cpu" and not batch[1].is_floating_point() and targets > 0
-        n = math.ceil(batch[0].numel() / CPU_TOKENS) if divisible else 1
-        for part in zip(*(tensor.chunk(n) for tensor in batch)):
-            share = 1.0 if n == 1 else float((part[1] != PAD).sum() / targets)
+        whole = batch[1]
+        counted = not whole.is_floating_point() and bool((whole != PAD).any())
+        rank, size = distributed.rank(), distributed.world_size()
+        mine = [tensor[rank::size] for tensor in batch]
+        n = math.ceil(mine[0].numel() / CPU_TOKENS) if self.device.type == "cpu" and counted else 1
+        for part in zip(*(tensor.chunk(max(1, n)) for tensor in mine)):
+            share = float((part[1] != PAD).sum() / (whole != PAD).sum()) if counted else len(part[1]) / len(whole)
             if share:
                 yield [tensor.to(self.device, non_blocking=True) for tensor in part], share
 
-    def loss(self, batch: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, batch: list[torch.Tensor]) -> torch.Tensor:
         """The loss of a batch that is on the device."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             return self.compute(*batch)[1]
 
     @torch.no_grad()
     def test(self) -> float:
-        """The mean loss over the test set, a target that is not padding counting once; the same examples every time."""
+        """The mean loss over the test set, a target that is not padding counting once; the same examples every time.
+        Logs it, and saves the parameters if it is the best."""
+        config = self.config
         self.model.eval()
         total = count = 0.0
-        for batch in self.load(Batches(self.test_dataset, self.config.batch_size, epochs=1, seed=self.config.seed)):
+        for batch in self.load(Batches(self.test_dataset, config.batch_size, epochs=1, seed=config.seed)):
             targets = int((batch[1] != PAD).sum())
-            total += sum(self.loss(part).item() * share for part, share in self.parts(batch)) * targets
+            loss = sum(self.forward(part).item() * share for part, share in self.parts(batch))
+            total += distributed.add_up([], loss)[0] * targets
             count += targets
         self.model.train()
-        return total / count
+        loss = total / count
+        if config.writer:
+            config.writer.add_scalar("test/loss", loss, self.steps)
+        if config.ckpt_path and loss < self.best_loss and distributed.rank() == 0:
+            save_params(self.model, config.ckpt_path)
+        self.best_loss = min(self.best_loss, loss)
+        return loss
 
-    def load(self, batches: Batches) -> DataLoader:
+    def load(self, batches: Dataset) -> DataLoader:
         """The batches, one after the other, made by `num_workers` processes."""
-        workers = self.config.num_workers
-        return DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=self.device.type == "cuda")
+        return DataLoader(
+            batches,
+            batch_size=None,
+            num_workers=self.config.num_workers,
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=ignore_interrupts,
+            generator=torch.Generator(),  # from which it draws seeds that nothing here uses
+        )
 
 
 class Progress:
     """A bar on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, total: int):
-        self.lines = not sys.stderr.isatty()
-        self.bar = tqdm(total=total, disable=self.lines, dynamic_ncols=True)
-        self.total, self.done, self.started, self.shown = total, 0, time.monotonic(), time.monotonic()
+    def __init__(self, total: int, done: int = 0):
+        first = distributed.rank() == 0
+        self.lines, bar = not sys.stderr.isatty() and first, sys.stderr.isatty() and first
+        self.bar = tqdm(total=total, initial=done, disable=not bar, dynamic_ncols=True)
+        self.total, self.done, self.started, self.shown = total, done, time.monotonic(), time.monotonic()
 
     def __enter__(self) -> Self:
         return self

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import io
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
@@ -39,6 +41,9 @@ def run_main(main: Callable[[], object]) -> None:
     except InputError as error:
         print(f"{Path(sys.argv[0]).name}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:  # whoever was reading has seen enough, `head` for instance
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -129,11 +134,18 @@ def check_writable(path: Path | str, *inputs: Path | str | None) -> None:
             raise InputError(f"{path}: would overwrite the input; name another file")
 
 
-def write_atomically(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
-    """Calls `write` with a temporary file beside `path`, then renames it: the file is there whole, or not at all."""
+def write_through(file: BinaryIO, content: bytes | memoryview) -> None:
+    """Writes, and waits until it is on the disk, so that not even a power cut leaves a renamed file empty."""
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def write_atomically(path: Path | str, content: bytes | memoryview) -> None:
+    """Writes a temporary file beside `path`, then renames it: the file is there whole, or not at all."""
     with temporary_beside(path) as temporary:
         with open(temporary, "wb") as file:
-            write(file)
+            write_through(file, content)
         os.replace(temporary, os.path.realpath(path))
 
 
@@ -141,13 +153,41 @@ def save_params(model: torch.nn.Module, path: Path | str) -> None:
     """Writes the model's parameters and buffers: a plain state_dict of CPU tensors, as the course's code does."""
     import torch
 
-    state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda file: torch.save(state, file))
+    buffer = io.BytesIO()
+    torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def seal(content: bytes) -> bytes:
+    """What a file ends with so that damage is noticed."""
+    return hashlib.sha256(content).digest()
+
+
+def load_plain(path: Path | str, kind: str, sealed: bool = False) -> object:
+    """What torch.save has written there, on the CPU, with its seal after it or without. No code in the file is run.
+
+    Raises InputError, saying that it is no `kind`, when it cannot be read.
+    """
+    import torch
+
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
+    try:
+        if sealed:
+            content, end = content[:-32], content[-32:]
+            if end != seal(content):
+                raise ValueError("the seal is broken")
+        with warnings.catch_warnings(action="ignore"):  # about what the error says anyway
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged or hostile file raises is not documented, and of many kinds
+        raise InputError(f"{path}: is not a {kind}, or is damaged") from error
 
 
 def write_lines(path: Path | str, lines: Sequence[str]) -> None:
     """Writes one line for each string."""
-    write_atomically(path, lambda file: file.write("".join(line + "\n" for line in lines).encode()))
+    write_atomically(path, "".join(line + "\n" for line in lines).encode())
 
 
 # ---------------------------------------------------------------------------------------------------------------------

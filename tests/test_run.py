@@ -117,12 +117,12 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
     for function, names in {"pretrain": ["vanilla", kind], "finetune": ["vanilla", kind]}.items():
         runs = sorted(path.name for path in Path("expt", function).iterdir())
         assert runs == sorted(f"run_{name}_pt_lr_0.006000_ft_lr_0.000600" for name in names)
-    assert not list(folder.glob("*.unfinished")) and not list(folder.glob(".*"))
+    assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
 
 
 def test_hyperparameters_are_the_handouts(folder, monkeypatch):
     seen = []
-    monkeypatch.setattr(run, "train", lambda args, model, dataset, config: seen.append((model.config, config)))
+    monkeypatch.setattr(run, "train", lambda args, model, corpus, dataset, config: seen.append((model.config, config)))
     finetuning = ["--writing_params_path", "b", "--finetune_corpus_path", "birth_places_train.tsv"]
     save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "a")
     assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", "--writing_params_path", "b") == 0
@@ -186,7 +186,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*PRETRAIN[:4], "no/such/folder/x"), "no/such/folder/x: cannot be written"),
         ((*PRETRAIN[:4], "new/"), "new/: is a folder"),
         ((*PRETRAIN[:4], "x" * 252), "cannot be written"),
-        ((*PRETRAIN[:4], "dir"), "dir.unfinished: is a folder"),
+        ((*PRETRAIN[:4], "dir"), "dir.state: is a folder"),
         ((*PRETRAIN[:4], "wiki.txt"), "wiki.txt: would overwrite the input"),
         ((*PRETRAIN, "--tb_expt_name", "../../x"), "--tb_expt_name"),
         ((*PRETRAIN, "--max_epochs", "9" * 20), "--max_epochs"),
@@ -232,7 +232,7 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     Path("long.tsv").write_text(good + "Where was " + "Ada " * 40 + "born?\tRome\n")
     Path("strange.tsv").write_text(good + "Where was Queen Ada born?\tRome\n")
     Path("folder").mkdir()
-    Path("dir.unfinished").mkdir()
+    Path("dir.state").mkdir()
     Path("old").write_text("precious")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     capsys.readouterr()
@@ -240,28 +240,6 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     err = capsys.readouterr().err
     assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-
-
-def test_interruption_keeps_what_was_there(folder, monkeypatch, capsys):
-    from trainer import Trainer
-
-    def interrupted(self):
-        raise KeyboardInterrupt
-
-    def interrupted_later(self):
-        save_params(self.model, self.config.ckpt_path)
-        raise KeyboardInterrupt
-
-    Path("old").write_text("precious")
-    Path("old.unfinished").write_text("of an earlier run")
-    monkeypatch.setattr(Trainer, "train", interrupted)
-    assert execute(monkeypatch, *PRETRAIN) == 130
-    assert Path("old").read_text() == "precious"
-    err = capsys.readouterr().err
-    assert "old is as it was" in err and "old.unfinished" not in err
-    monkeypatch.setattr(Trainer, "train", interrupted_later)
-    assert execute(monkeypatch, *PRETRAIN) == 130
-    assert Path("old").read_text() == "precious" and "so far: old.unfinished" in capsys.readouterr().err
 
 
 def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):

@@ -15,8 +15,10 @@ from torch.utils.data import Dataset
 import trainer
 from dataset import MASK, CharCorruptionDataset, NameDataset
 from model import GPT
+from state import load_state
 from trainer import (
     Batches,
+    Stopped,
     Trainer,
     TrainerConfig,
     choose_compile,
@@ -200,9 +202,6 @@ def test_parameters_are_saved(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "save_params", lambda model, path: saves.append(model.slope.item()))
     Trainer(Line(), Pairs(), None, TrainerConfig(max_epochs=4, ckpt_path=path, device="cpu")).train()
     assert len(saves) == 1  # at the end
-    monkeypatch.setattr(trainer, "SECONDS_BETWEEN_SAVES", 0)
-    Trainer(Line(), Pairs(), None, TrainerConfig(max_epochs=4, ckpt_path=path, device="cpu")).train()
-    assert len(saves) == 1 + 4
     saves.clear()
     worse_and_worse = TrainerConfig(max_epochs=4, learning_rate=100.0, ckpt_path=path, device="cpu", dtype="float32")
     writer = Recorder()
@@ -210,6 +209,97 @@ def test_parameters_are_saved(tmp_path, monkeypatch):
     losses = writer.of("test/loss")
     assert len(saves) == sum(loss < min(losses[:i], default=math.inf) for i, loss in enumerate(losses))  # the best
     assert 0 < len(saves) < 4
+
+
+def small_run(variant, path, seed=1, **settings):
+    """A trainer of a tiny model with dropout: 15 steps, in three epochs."""
+    set_seed(seed)
+    dataset = CharCorruptionDataset(TEXT, 32)
+    dropout = {"attn_pdrop": 0.1, "resid_pdrop": 0.1, "embd_pdrop": 0.1}
+    model = GPT(config(variant, vocab_size=dataset.vocab_size, block_size=32, **dropout))
+    settings = {"max_epochs": 3, "batch_size": 2, "learning_rate": 1e-2, "lr_decay": True, "warmup_tokens": 100,
+                "final_tokens": 900, "seed": seed, "device": "cpu", "state_path": str(path)} | settings  # fmt: skip
+    return Trainer(model, dataset, None, TrainerConfig(**settings))
+
+
+def parameters_of(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+
+@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_that_is_stopped_goes_on_exactly(variant, workers, tmp_path):
+    """Stopped after step 2, 5 (the end of an epoch), 8 and 14, each time begun anew from the file: the same, bit for bit."""
+
+    class Stopping(Recorder):
+        def add_scalar(self, tag, value, step):
+            super().add_scalar(tag, value, step)
+            current.stop = step in (1, 4, 7, 13)  # seen in the step that follows
+
+        def flush(self):
+            pass
+
+    whole = small_run(variant, tmp_path / "whole.state", num_workers=workers, writer=(uninterrupted := Stopping()))
+    current = Pairs()  # nobody
+    whole.train()
+    writer, stops = Stopping(), 0
+    current = small_run(variant, tmp_path / "x.state", num_workers=workers, writer=writer)
+    while current.steps < 15:
+        try:
+            current.train()
+        except Stopped as error:
+            stops += 1
+            assert f"after step {current.steps} of 15" in str(error)
+            torch.rand(stops)  # whatever else the process does with its generators
+            current = small_run(variant, tmp_path / "x.state", seed=1, num_workers=workers, writer=writer)
+            current.model.apply(GPT._init_weights)
+            current.restore(load_state(str(tmp_path / "x.state")))
+    assert stops == 4
+    assert torch.equal(parameters_of(current), parameters_of(whole))
+    assert writer.seen == uninterrupted.seen
+    assert (current.tokens, current.mean_loss) == (whole.tokens, whole.mean_loss)
+
+
+def test_state_is_saved_when_due(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(trainer, "save_state", lambda state, path: saved.append(state["progress"]["steps"]))
+    small_run("rope", tmp_path / "x.state", save_minutes=0).train()
+    assert saved == list(range(15))  # at the start, and after each step but the last
+    saved.clear()
+    small_run("rope", tmp_path / "x.state", save_minutes=10).train()
+    assert saved == [0]
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def sometimes(state, path):
+        calls.append(path)
+        if 3 < len(calls) < 6:
+            raise InputError(f"{path}: cannot be written: No space left on device")
+
+    monkeypatch.setattr(trainer, "save_state", sometimes)
+    small_run("rope", "x.state", save_minutes=0).train()
+    assert len(calls) == 15 and capsys.readouterr().err.count("No space left on device; the run goes on") == 2
+
+
+@pytest.mark.parametrize("damage", [{}, {"model": {}}, {"optimizer": {}}, {"progress": 3}, {"model": {"slope": 3}}])
+def test_a_state_of_something_else_is_refused(damage, tmp_path):
+    one = small_run("rope", tmp_path / "x.state")
+    with pytest.raises(InputError, match="not the state of such a run"):
+        one.restore((one.state() | damage) if damage else {})
+
+
+def test_examples_that_use_torchs_generator_are_the_same_at_the_same_step():
+    class Noise(Pairs):
+        def __getitem__(self, i):
+            return torch.rand(1), torch.tensor([float(i)])
+
+    batches = Batches(Noise(), 5, 2, seed=3)
+    first, before = batches[3][0], torch.get_rng_state()
+    torch.rand(7)
+    assert torch.equal(batches[3][0], first) and not torch.equal(batches[2][0], first)
+    assert not torch.equal(torch.get_rng_state(), before)  # and the generator goes on as if nothing had been
 
 
 def test_devices_and_dtypes():
@@ -248,7 +338,7 @@ def test_compiled_is_the_same(variant):
         settings = TrainerConfig(batch_size=5, device="cpu", dtype="float32", compile=compiling)
         trainer = Trainer(model, corpus, None, settings)
         losses.append(
-            [trainer.step(step, corpus.batch(np.arange(5 + step), np.random.default_rng(step))) for step in range(3)]
+            [trainer.step(corpus.batch(np.arange(5 + step), np.random.default_rng(step))) for step in range(3)]
         )
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -63,17 +64,17 @@ def test_description(tmp_path):
     assert describe(tmp_path / "a") == f"{tmp_path / 'a'} (1,234 bytes, sha256 {digest})"
 
 
-def test_files_are_written_whole_or_not_at_all(tmp_path):
+def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "out"
     write_lines(path, ["Zürich", "Rome"])
     assert path.read_bytes() == "Zürich\nRome\n".encode()
 
-    def interrupted(file):
-        file.write(b"half")
+    def interrupted(number):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, interrupted)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "fsync", interrupted)
+        write_atomically(path, b"half")
     assert path.read_bytes() == "Zürich\nRome\n".encode()
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(InputError, match="cannot be written"):
