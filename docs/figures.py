@@ -1,0 +1,217 @@
+"""Draws the figures of docs/written.md: `python docs/figures.py` writes them into docs/figures/.
+
+Everything is computed, nothing measured, and the same program writes the same bytes each time.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent / "src") not in sys.path:
+    sys.path.append(str(HERE.parent / "src"))
+
+import torch
+
+from attention import CausalSelfAttention, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
+from model import GPTConfig
+from utils import write_atomically
+
+if TYPE_CHECKING:  # matplotlib takes a second to import
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
+STYLE = {
+    "svg.hashsalt": "written",  # else the names inside the file are random
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+}
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def sinusoids(T: int, d: int) -> np.ndarray:
+    """The sinusoidal position vectors of 0 … T-1: (T, d)."""
+    angles = np.arange(T)[:, None] * 10000.0 ** (-2 * np.arange(d // 2) / d)
+    return np.stack((np.sin(angles), np.cos(angles)), axis=-1).reshape(T, d)
+
+
+def panels(n: int, height: float = 2.9, **kw: object) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, height), layout="constrained")
+    return figure, list(figure.subplots(1, n, **kw))
+
+
+def beta() -> Figure:
+    """The weights of copying and averaging queries against their scale."""
+    figure, (left, right) = panels(2)
+    scale = np.linspace(0, 16, 81)
+    for n, colour in ((4, BLUE), (64, ORANGE), (1024, GREEN)):
+        left.plot(scale, 1 / (1 + (n - 1) * np.exp(-scale)), color=colour, label=f"{n} keys")
+        right.plot(scale, 1 / (2 + (n - 2) * np.exp(-scale)), color=colour, label=f"{n} keys")
+    right.axhline(0.5, color=GREY, linewidth=0.8)
+    left.set(title=r"copying: $q=\beta k_j$", ylabel=r"weight $\alpha_j$")
+    right.set(title=r"averaging: $q=\beta(k_a+k_b)$", ylabel=r"weight $\alpha_a=\alpha_b$", ylim=(-0.025, 0.55))
+    for axes in (left, right):
+        axes.axvline(1, color=GREY, linestyle=":", linewidth=1)
+        axes.set(xlabel=r"$\beta$ (dotted: $\beta=1$, no scale)", xlim=(0, 16))
+    left.legend(loc="lower right")
+    return figure
+
+
+def heads() -> Figure:
+    """One head and two, when the length of k_a varies."""
+    n, scale = 8, 20.0
+    gamma = np.linspace(-1.5, 3.5, 1001)
+    density = np.exp(-((gamma - 1) ** 2)) / np.sqrt(np.pi)  # normal, mean 1, variance 1/2
+
+    def one_and_two(b: float) -> tuple[np.ndarray, np.ndarray]:
+        """The weight of v_a in the output for each gamma, as alpha goes to 0."""
+        keys, a, other = np.eye(n), np.eye(n)[0], np.eye(n)[1]
+        scores = [np.repeat((keys @ q)[None] * b, len(gamma), axis=0) for q in (a + other, a, other)]
+        for s in scores[:2]:
+            s[:, 0] = b * gamma
+        one, first, second = (softmax(s)[:, 0] for s in scores)
+        return one, (first + second) / 2
+
+    def variance(weight: np.ndarray, among: np.ndarray) -> float:
+        p = density * among / (density * among).sum()
+        return float((p * weight**2).sum() - (p * weight).sum() ** 2)
+
+    figure, (left, right) = panels(2)
+    one, two = one_and_two(scale)
+    left.fill_between(
+        gamma[::20], (density / density.max() * 0.35)[::20], color="#e4e4e4", label=r"how often $\gamma$ occurs"
+    )
+    left.plot(gamma[::5], one[::5], color=ORANGE, label="one head")
+    left.plot(gamma[::5], two[::5], color=BLUE, label="two heads")
+    left.set(title=rf"{n} keys, $\beta={scale:.0f}$", xlabel=r"$\gamma$, where $k_a\approx\gamma\mu_a$")
+    left.set(ylabel=r"weight of $v_a$ in $c$", ylim=(0, 1.42), xlim=(-1.5, 3.5), yticks=np.linspace(0, 1, 5))
+    left.legend(loc="upper left", ncols=2, columnspacing=1)
+    betas, everywhere, positive = np.linspace(0, 60, 61), np.ones_like(gamma), gamma > 0
+    spreads = [
+        (variance(a, everywhere), variance(b, everywhere), variance(b, positive)) for a, b in map(one_and_two, betas)
+    ]
+    for values, colour, dashes, label in zip(
+        zip(*spreads), (ORANGE, BLUE, BLUE), ("-", "-", "--"), ("one head", "two heads", r"two heads, $\gamma>0$ only")
+    ):
+        right.plot(betas, values, color=colour, linestyle=dashes, label=label)
+    right.axhline(0.25, color=GREY, linewidth=0.8)
+    right.set(title="all samples together", xlabel=r"$\beta$", ylabel=r"variance of $v_a$'s weight", ylim=(0, 0.29))
+    right.set(xlim=(0, 60))
+    right.legend(loc="center right")
+    return figure
+
+
+def positions() -> Figure:
+    """Sinusoidal positions, and their inner products."""
+    figure, (left, right) = panels(2)
+    image = left.imshow(sinusoids(64, 64), cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    left.set(title=r"$\Phi$ for $d=64$", xlabel="feature", ylabel="position")
+    figure.colorbar(image, ax=left)
+    for d, colour in ((8, GREEN), (64, ORANGE), (256, BLUE)):
+        phi = sinusoids(151, d)
+        right.plot(phi @ phi[0] / (d / 2), color=colour, label=f"d = {d}")
+    right.set(title="inner product of two positions", xlabel="distance between them", xlim=(0, 150))
+    right.set(ylabel=r"$\phi_s^\top\phi_t\,/\,(d/2)$", ylim=(-0.2, 1.25))
+    right.legend(loc="upper right", ncols=3, columnspacing=1)
+    return figure
+
+
+def rope() -> Figure:
+    """A score against distance from three starting positions: positions added, and RoPE."""
+    d, distances = 32, np.arange(41)
+    rng = np.random.default_rng(3)
+    q = rng.normal(size=d)
+    k = q + 0.5 * rng.normal(size=d)
+    phi, cache = sinusoids(128, d), precompute_rotary_emb(d, 128)
+
+    def turned(x: np.ndarray) -> np.ndarray:
+        """x at each of the positions."""
+        return apply_rotary_emb(torch.tensor(x, dtype=torch.float32).expand(1, 1, 128, d), cache)[0, 0].numpy()
+
+    figure, axes = panels(2, sharex=True)
+    for ax, queries, keys, title in (
+        (axes[0], q + phi, k + phi, r"sinusoids added: $(q+\phi_s)^\top(k+\phi_t)$"),
+        (axes[1], turned(q), turned(k), r"RoPE: $(R_s\,q)^\top(R_t\,k)$"),
+    ):
+        for t, colour, marker, size in ((0, GREY, "o", 7), (20, ORANGE, "o", 4.2), (80, BLUE, "o", 1.8)):
+            scores = queries[t + distances] @ keys[t]
+            ax.plot(distances, scores, color=colour, linewidth=0.9, marker=marker, markersize=size, label=f"t = {t}")
+        ax.set(title=title, xlabel=r"distance $s-t$", ylabel="score")
+    axes[0].legend(loc="upper right", title="key at", ncols=3, columnspacing=1)
+    axes[0].set_ylim(top=axes[0].get_ylim()[1] + 12)
+    return figure
+
+
+def synthesizer() -> Figure:
+    """The weights of the last token before and after two others change places."""
+    T, width = 6, 16
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(T, width, generator=generator)
+    order = [0, 1, 4, 3, 2, 5]
+    names = np.array(list("ABCDE?"))
+    figure, axes = panels(2, 2.6, sharey=True)
+    for ax, kind, title in (
+        (axes[0], CausalSelfAttention, "queries and keys"),
+        (axes[1], SynthesizerAttention, "synthesizer"),
+    ):
+        layer = kind(GPTConfig(2, T + 1, n_head=1, n_embd=width, synthesizer=kind is SynthesizerAttention))
+        with torch.no_grad():
+            for p in layer.parameters():
+                p.normal_(std=0.4, generator=generator)
+        seen: list[np.ndarray] = []
+        layer.eval().attn_drop.register_forward_pre_hook(
+            lambda _, given, into=seen: into.append(given[0][0, 0, -1].numpy())
+        )
+        with torch.no_grad():
+            layer(x[None])
+            layer(x[order][None])
+        at = np.arange(T)
+        for shift, weights, label, colour in (
+            (-0.2, seen[0], " ".join(names), BLUE),
+            (0.2, seen[1], " ".join(names[order]), ORANGE),
+        ):
+            ax.bar(at + shift, weights, 0.4, color=colour, label=label)
+        ax.set(title=title, xlabel="place", xticks=at)
+        ax.set_xticklabels(f"{i + 1}\n{a} | {b}" for i, (a, b) in enumerate(zip(names, names[order])))
+    axes[0].set(ylabel="weight at the last token")
+    axes[1].legend(title="sequence", loc="upper left")
+    return figure
+
+
+FIGURES: tuple[Callable[[], Figure], ...] = (beta, heads, positions, rope, synthesizer)
+
+
+def main(folder: Path = HERE / "figures") -> None:
+    """Writes every figure to `folder`."""
+    import matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcParams.update(STYLE)
+        for draw in FIGURES:
+            content = io.BytesIO()
+            draw().savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+            write_atomically(folder / f"{draw.__name__}.svg", content.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,623 @@
+"""The claims of docs/written.md, in the order in which it makes them."""
+
+import importlib.util
+import itertools
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from attention import CausalSelfAttention, Places, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
+from model import GPT, GPTConfig
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+seeds = st.integers(0, 10**6)
+few = settings(deadline=None, max_examples=20)
+
+
+def softmax(scores):
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def attend(keys, values, q):
+    return softmax(keys @ q) @ values
+
+
+def orthonormal(rng, n, d):
+    """n orthogonal unit vectors in d dimensions, the rows of (n, d)."""
+    return np.linalg.qr(rng.normal(size=(d, d)))[0][:n]
+
+
+def normal_cdf(x):
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One head
+
+
+@few
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=20))
+def test_attention_weights_are_positive_and_add_up_to_one(scores):
+    """000 and 001, equation 2: a probability distribution."""
+    weights = softmax(np.array(scores))
+    assert (weights > 0).all() and weights.sum() == pytest.approx(1)
+
+
+@few
+@given(st.lists(st.floats(-30, 30), min_size=2, max_size=30))
+def test_the_margin_of_the_best_score_bounds_its_weight_from_both_sides(scores):
+    """1/(1+(n-1)e^-m) <= alpha_j <= 1/(1+e^-m), m the margin to the second best score."""
+    *_, second, best = sorted(scores)
+    n, m, weight = len(scores), best - second, softmax(np.array(scores)).max()
+    assert 1 / (1 + (n - 1) * math.exp(-m)) - 1e-9 <= weight <= 1 / (1 + math.exp(-m)) + 1e-9
+
+
+def test_neither_the_sign_nor_the_ratio_of_scores_makes_a_copy():
+    """001 1(a)ii: all scores may be negative or nearly equal in ratio; a ratio of a hundred may do nothing."""
+    assert softmax(np.array([-5.0, -30, -40]))[0] > 0.999
+    assert softmax(np.array([1000.0, 990, 990]))[0] > 0.999
+    assert softmax(np.array([0.01, 0.0001]))[0] < 0.503
+
+
+def test_a_query_equal_to_a_unit_key_does_not_copy_without_a_scale():
+    """000 1(a)i: q = k_j of orthonormal keys has weight 0.48 of 4 keys, 0.28 of 8, and 0.003 of 1,024."""
+    for n, expected in ((4, 0.48), (8, 0.28), (1024, 0.003)):
+        assert softmax(np.eye(1, n)[0])[0] == pytest.approx(expected, rel=0.12)
+        assert softmax(np.eye(1, n)[0])[0] == pytest.approx(1 / (1 + (n - 1) / math.e))
+
+
+def test_a_longer_key_takes_the_weight_from_the_one_most_like_the_query():
+    """000 1(a)i: it is the inner product that counts, and being like the query is not enough."""
+    q = 10 * np.array([1.0, 0.0])
+    keys = np.array([[1.0, 0.0], [2.0, 1.0]])  # the first is the query's direction, the second is longer
+    assert softmax(keys @ q)[1] > 0.999
+
+
+@few
+@given(st.integers(2, 20), st.floats(1, 30), seeds)
+def test_a_scaled_key_copies_its_value_up_to_the_bound(n, beta, seed):
+    """q = beta k_j: |c - v_j| <= (1-alpha_j) max |v_i - v_j|, and alpha_j = 1/(1+(n-1)e^-beta)."""
+    rng = np.random.default_rng(seed)
+    keys, values = orthonormal(rng, n, 20), rng.normal(size=(n, 6))
+    weight = 1 / (1 + (n - 1) * math.exp(-beta))
+    assert softmax(keys @ (beta * keys[0]))[0] == pytest.approx(weight)
+    error = np.linalg.norm(attend(keys, values, beta * keys[0]) - values[0])
+    assert error <= (1 - weight) * np.linalg.norm(values - values[0], axis=1).max() + 1e-12
+
+
+@few
+@given(st.integers(2, 8), seeds)
+def test_a_key_between_the_others_cannot_be_copied(n, seed):
+    """No query gives more than half to a key that is a weighted mean of others."""
+    rng = np.random.default_rng(seed)
+    others = rng.normal(size=(n, 5))
+    keys = np.vstack((rng.dirichlet(np.ones(n)) @ others, others))
+    queries = rng.normal(size=(200, 5)) * 10 ** rng.uniform(-2, 3, size=(200, 1))
+    assert softmax(queries @ keys.T)[:, 0].max() <= 0.5 + 1e-9
+
+
+def test_the_copied_output_is_the_value_and_not_mostly_zeros():
+    """001 1(a)iii: the zeros are (nearly) in alpha, not in c."""
+    rng = np.random.default_rng(0)
+    keys, values = orthonormal(rng, 10, 12), rng.normal(size=(10, 12))
+    c, weights = attend(keys, values, 30 * keys[4]), softmax(keys @ (30 * keys[4]))
+    assert np.allclose(c, values[4], atol=1e-9) and (np.abs(c) > 1e-3).all()
+    assert (weights > 0).all() and (weights < 1e-9).sum() == 9
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# An average of two
+
+
+@few
+@given(st.integers(1, 5), st.integers(1, 5), seeds)
+def test_the_projection_extracts_one_value_from_the_sum(m, p, seed):
+    """001 1(b)i: M = A^T A, not A, whose product is m coefficients; and 2M for the average."""
+    rng = np.random.default_rng(seed)
+    basis = orthonormal(rng, m + p, 12)
+    A, B = basis[:m], basis[m:]
+    coefficients = rng.normal(size=m)
+    v_a, v_b = coefficients @ A, rng.normal(size=p) @ B
+    M = A.T @ A
+    assert np.allclose(M @ (v_a + v_b), v_a) and np.allclose(2 * M @ ((v_a + v_b) / 2), v_a)
+    assert np.allclose(M @ M, M) and np.allclose(M, M.T)
+    assert (A @ (v_a + v_b)).shape == (m,) and np.allclose(A @ (v_a + v_b), coefficients)
+
+
+@few
+@given(st.integers(1, 4), seeds)
+def test_a_crooked_basis_needs_the_inverse_of_its_products(m, seed):
+    """Without orthonormality M = U (U^T U)^-1 U^T, and U U^T is wrong."""
+    rng = np.random.default_rng(seed)
+    both = orthonormal(rng, 2 * m, 10)
+    U = (both[:m].T @ (rng.normal(size=(m, m)) + 3 * np.eye(m))) * 2
+    v_a, v_b = U @ rng.normal(size=m), rng.normal(size=m) @ both[m:]
+    assert np.allclose(U @ np.linalg.solve(U.T @ U, U.T @ (v_a + v_b)), v_a)
+    assert not np.allclose(U @ U.T @ (v_a + v_b), v_a)
+
+
+@few
+@given(st.integers(3, 20), st.floats(0, 30), seeds)
+def test_the_averaging_query_has_exactly_this_error(n, beta, seed):
+    """000 1(b), 001 1(b)ii: c - (v_a+v_b)/2 = eps (mean of the others - (v_a+v_b)/2), never 0 for three keys."""
+    rng = np.random.default_rng(seed)
+    keys, values = orthonormal(rng, n, 20), rng.normal(size=(n, 6))
+    q = beta * (keys[0] + keys[1])
+    weights, rest = softmax(keys @ q), (n - 2) * math.exp(-beta)
+    assert weights[:2] == pytest.approx(1 / (2 + rest)) and weights[0] < 0.5
+    half = values[:2].mean(axis=0)
+    error = rest / (2 + rest) * (values[2:].mean(axis=0) - half)
+    assert np.allclose(attend(keys, values, q) - half, error, atol=1e-12)
+
+
+@few
+@given(st.integers(3, 10**6), st.floats(1e-9, 0.4))
+def test_this_scale_is_enough_for_a_wanted_error(n, delta):
+    """beta >= ln((n-2)/(2 delta)) leaves the others less than delta."""
+    rest = (n - 2) * math.exp(-math.log((n - 2) / (2 * delta)))
+    assert rest / (2 + rest) < delta
+
+
+def test_with_two_keys_the_average_is_exact_and_without_a_scale_it_is_not_with_eight():
+    """000 1(b): the copy leaves the other keys out of the denominator; of 8 they take more than half."""
+    assert softmax(np.zeros(2)).tolist() == [0.5, 0.5] == softmax(np.array([7.0, 7.0])).tolist()
+    assert 2 * softmax(np.array([1.0, 1, 0, 0, 0, 0, 0, 0]))[0] == pytest.approx(0.475, abs=0.001)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Keys that vary: one head against two
+
+
+def noisy_keys(rng, samples, alpha, long=True, n=8):
+    """Keys about n unit vectors (samples, n, n); the first with variance 1/2 more along its own mean, if `long`."""
+    keys = np.eye(n) + math.sqrt(alpha) * rng.normal(size=(samples, n, n))
+    if long:
+        keys[:, 0, 0] += math.sqrt(0.5) * rng.normal(size=samples)
+    return keys
+
+
+def test_small_noise_leaves_the_average_only_while_beta_times_its_size_is_small():
+    """000 and 001 1(c)i: the scores of a and b differ by a normal number of variance 4 alpha beta^2."""
+    rng, alpha = np.random.default_rng(0), 1e-4
+    keys = noisy_keys(rng, 20_000, alpha, long=False)
+    both = np.eye(8)[0] + np.eye(8)[1]
+    for beta in (10, 1000):
+        scores = keys @ (beta * both)
+        assert (scores[:, 0] - scores[:, 1]).var() == pytest.approx(4 * alpha * beta**2, rel=0.05)
+    good, wild = (softmax(keys @ (beta * both))[:, 0] for beta in (10, 1000))
+    assert good.mean() == pytest.approx(0.5, abs=0.01) and good.std() < 0.06
+    assert wild.std() > 0.4
+    assert softmax(keys @ both)[:, :2].sum(axis=1).mean() < 0.5  # 000 has no beta: the other six outweigh the two
+
+
+def test_one_head_flips_between_the_two_values():
+    """1(c)ii: the weight of v_a is 1/(1+e^(beta(1-gamma))): mean 1/2, variance near 1/4, 12 % between 0.1 and 0.9."""
+    beta, rng = 20, np.random.default_rng(1)
+    keys = noisy_keys(rng, 20_000, 1e-7)
+    weights = softmax(keys @ (beta * (np.eye(8)[0] + np.eye(8)[1])))
+    gamma = keys[:, 0, 0]
+    assert gamma.var() == pytest.approx(0.5, rel=0.05)
+    assert np.allclose(weights[:, 0], 1 / (1 + np.exp(beta * (1 - gamma))), atol=0.02)
+    assert weights[:, 0].mean() == pytest.approx(0.5, abs=0.015)
+    assert 0.21 < weights[:, 0].var() < 0.25
+    between = ((weights[:, 0] > 0.1) & (weights[:, 0] < 0.9)).mean()
+    assert between == pytest.approx(2 * normal_cdf(math.sqrt(2) * math.log(9) / beta) - 1, abs=0.01)
+    assert between == pytest.approx(0.123, abs=0.01)
+    values = rng.normal(size=(8, 3))
+    difference = values[0] - values[1]
+    covariance = np.cov((weights @ values).T)
+    assert np.allclose(covariance, weights[:, 0].var() * np.outer(difference, difference), atol=0.02)
+
+
+def test_two_heads_vary_far_less_than_one_and_only_by_the_first():
+    """1(d)ii: c2 stands still, Var c is a quarter of Var c1, and where gamma > 0 it is small and shrinks with beta."""
+    keys = noisy_keys(np.random.default_rng(2), 20_000, 1e-7)
+    positive, conditional = keys[:, 0, 0] > 0, []
+    for beta in (20, 60):
+        one = softmax(keys @ (beta * (np.eye(8)[0] + np.eye(8)[1])))[:, 0]
+        first, second = (softmax(keys @ (beta * np.eye(8)[i])) for i in range(2))
+        c = (first + second)[:, 0] / 2
+        assert second.var(axis=0).max() < 1e-9 and second[:, 1].min() > 0.999
+        assert c.var() == pytest.approx(first[:, 0].var() / 4, rel=1e-3)
+        assert c.var() < one.var() / 10
+        conditional.append(c[positive].var())
+    assert conditional[1] < conditional[0] < 0.005
+    assert c[positive].mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_key_that_points_backwards_is_lost_to_both_kinds_of_head():
+    """1(d)ii: gamma < 0 in 7.9 % of samples; then c1 is the mean of the other values, and the one head gives v_b."""
+    keys = noisy_keys(np.random.default_rng(3), 20_000, 1e-7)
+    backwards = keys[:, 0, 0] < -0.3
+    assert (keys[:, 0, 0] < 0).mean() == pytest.approx(normal_cdf(-math.sqrt(2)), abs=0.006)
+    assert normal_cdf(-math.sqrt(2)) == pytest.approx(0.079, abs=0.0005)
+    first = softmax(keys[backwards] @ (20 * np.eye(8)[0]))
+    assert np.allclose(first[:, 1:], 1 / 7, atol=0.02) and first[:, 0].max() < 0.01
+    one = softmax(keys[backwards] @ (20 * (np.eye(8)[0] + np.eye(8)[1])))
+    assert one[:, 1].min() > 0.99
+    weight = (softmax(keys @ (1000 * np.eye(8)[0])) + softmax(keys @ (1000 * np.eye(8)[1])))[:, 0] / 2
+    assert weight.var() == pytest.approx(0.018, abs=0.0015)
+
+
+def test_two_heads_with_the_same_query_are_one_head():
+    """001 1(d)ii, its first design: the keys are sampled once, so both heads see the same and nothing averages out."""
+    keys = noisy_keys(np.random.default_rng(4), 1000, 1e-7)
+    q1, q2 = (20 * (np.eye(8)[0] + np.eye(8)[1]) for _ in range(2))
+    one, two = softmax(keys @ q1), (softmax(keys @ q1) + softmax(keys @ q2)) / 2
+    assert np.array_equal(one, two) and two[:, 0].var() > 0.2
+
+
+def test_two_heads_without_a_scale_are_neither_an_average_nor_steady():
+    """000 and 001 1(d): q1 = mu_a, q2 = mu_b give v_a and v_b less than half of eight values, and gamma still shows."""
+    e = np.eye(8)
+
+    def weight_of_a(gamma, n):
+        keys = np.eye(n)
+        keys[0] *= gamma
+        return (softmax(keys @ np.eye(n)[0]) + softmax(keys @ np.eye(n)[1]))[0] / 2
+
+    both = (softmax(e @ e[0]) + softmax(e @ e[1])) / 2
+    assert both[:2].sum() == pytest.approx(0.383, abs=0.001)
+    assert weight_of_a(2, 8) > 1.5 * weight_of_a(1, 8)
+    assert weight_of_a(1, 2) == pytest.approx(0.5)  # two keys and no noise: the one case in which it is exact
+    assert weight_of_a(2, 2) == pytest.approx((1 / (1 + math.exp(-2)) + 1 / (1 + math.e)) / 2) != pytest.approx(0.5)
+
+
+@few
+@given(st.floats(0.2, 3))
+def test_the_weights_are_no_ratio_of_lengths(length):
+    """000 1(d)ii: l/(l+1) is not e^l/(e^l+1), and for the length 1 of every mean it says 1/2 for copying."""
+    weight = softmax(np.array([length, 0.0]))[0]
+    assert weight == pytest.approx(math.exp(length) / (math.exp(length) + 1))
+    assert weight - length / (length + 1) > 0.02
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Positions
+
+
+def layer(kind, T=6, n_embd=16, n_head=2, seed=0, std=0.3, **kw):
+    """An attention layer with random parameters, in float64, without dropout."""
+    made = kind(GPTConfig(4, T + 1, n_head=n_head, n_embd=n_embd, **kw)).double().eval()
+    generator = torch.Generator().manual_seed(seed)
+    for p in made.parameters():
+        p.requires_grad_(False).normal_(std=std, generator=generator)
+    return made
+
+
+def tokens(T, n_embd=16, seed=0):
+    return torch.randn(1, T, n_embd, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def unmasked(T):
+    """All tokens may look at all tokens."""
+    places = Places(torch.arange(T)[None])
+    places.bias = torch.zeros_like(places.bias)
+    return places
+
+
+def transformer_layer(rng, d):
+    """Attention and feed-forward of 000, question 2, with random weights."""
+    Q, K, V, W1, W2 = rng.normal(size=(5, d, d))
+    b1, b2 = rng.normal(size=(2, 1, d))
+
+    def apply(X):
+        H = softmax((X @ Q) @ (X @ K).T / math.sqrt(d)) @ (X @ V)
+        return np.maximum(H @ W1 + b1, 0) @ W2 + b2
+
+    return apply
+
+
+@few
+@given(st.integers(2, 8), st.integers(1, 6), seeds)
+def test_attention_and_feed_forward_are_equivariant_and_not_invariant(T, d, seed):
+    """000 2(a): Z_perm = P Z, which is not Z; only what is pooled over the tokens ignores their order."""
+    rng = np.random.default_rng(seed)
+    f, X, P = transformer_layer(rng, d), rng.normal(size=(T, d)), np.eye(T)[[*range(1, T), 0]]
+    A = rng.normal(size=(T, T))
+    assert np.allclose(softmax(P @ A @ P.T), P @ softmax(A) @ P.T)
+    assert np.array_equal(P @ np.ones((T, 1)), np.ones((T, 1)))
+    assert np.allclose(f(P @ X), P @ f(X))
+    assert np.allclose(f(P @ X).mean(axis=0), f(X).mean(axis=0))
+
+
+def test_the_output_does_change_when_the_tokens_are_shuffled():
+    """000 2(a)ii: equivariant is not invariant."""
+    rng = np.random.default_rng(0)
+    f, X = transformer_layer(rng, 4), rng.normal(size=(5, 4))
+    assert not np.allclose(f(X[::-1]), f(X), atol=0.1)
+
+
+def test_positions_end_the_equivariance():
+    """000 2(b)i: P X + Phi is not P (X + Phi), and the outputs differ."""
+    rng = np.random.default_rng(1)
+    f, X, phi, P = transformer_layer(rng, 4), rng.normal(size=(5, 4)), sinusoids(5, 4), np.eye(5)[[1, 2, 3, 4, 0]]
+    assert not np.allclose(f(P @ X + phi), P @ f(X + phi), atol=0.1)
+
+
+@pytest.mark.parametrize("rope", [False, True])
+def test_this_projects_layer_is_equivariant_without_mask_and_rope(rope):
+    """RoPE ends the equivariance, too: it is positions."""
+    attention, x, order = layer(CausalSelfAttention, rope=rope), tokens(6), [3, 1, 5, 0, 4, 2]
+    same = torch.allclose(attention(x[:, order], unmasked(6)), attention(x, unmasked(6))[:, order], atol=1e-6)
+    assert same is not rope
+
+
+def test_the_causal_mask_ends_it_but_the_last_token_of_one_layer_still_sees_a_set():
+    """Without positions the last token of one causal layer ignores the order of the others; of two layers it does not."""
+    one, two, x, order = layer(CausalSelfAttention), layer(CausalSelfAttention, seed=1), tokens(6), [3, 1, 4, 0, 2, 5]
+    y, shuffled = one(x), one(x[:, order])
+    assert torch.allclose(shuffled[:, -1], y[:, -1]) and not torch.allclose(shuffled, y[:, order], atol=0.01)
+    assert not torch.allclose(two(x + y)[:, -1], two(x[:, order] + shuffled)[:, -1], atol=0.01)
+
+
+def sinusoids(T, d):
+    angles = np.arange(T)[:, None] * 10000.0 ** (-2 * np.arange(d // 2) / d)
+    return np.stack((np.sin(angles), np.cos(angles)), axis=-1).reshape(T, d)
+
+
+@pytest.mark.parametrize("d", [2, 4, 64, 256])
+def test_no_two_sinusoidal_positions_are_the_same(d):
+    """000 2(b)ii: not even with one pair of features, and the distance is that of the formula."""
+    phi, omega = sinusoids(600, d), 10000.0 ** (-2 * np.arange(d // 2) / d)
+    squared = np.array([d - 2 * np.cos(omega * m).sum() for m in range(600)])
+    assert np.allclose(((phi[500] - phi) ** 2).sum(axis=1), squared[abs(500 - np.arange(600))])
+    assert squared[1:].min() > 1e-9
+    assert np.allclose(np.linalg.norm(phi, axis=1) ** 2, d / 2)
+    if d >= 64:
+        assert squared[1:].argmin() == 0  # with enough features the neighbour is the nearest
+
+
+def test_one_pair_of_features_comes_very_near_itself_after_710_positions():
+    """Distinct in mathematics is not distinct in bfloat16: 710 is 113 turns and 0.00006."""
+    phi = sinusoids(711, 2)
+    assert 0 < np.linalg.norm(phi[710] - phi[0]) < 7e-5
+    near = torch.tensor(sinusoids(800, 2)).bfloat16()
+    assert any(torch.equal(near[t], near[t + 710]) for t in range(90))
+
+
+@few
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 16))
+def test_inner_products_and_shifts_of_sinusoids_depend_on_the_distance(s, t, half):
+    """phi_s . phi_t = sum cos(omega (s-t)), and phi_(t+k) is phi_t turned by angles that only k decides."""
+    phi, omega = sinusoids(401, 2 * half), 10000.0 ** (-np.arange(half) / half)
+    assert phi[s] @ phi[t] == pytest.approx(np.cos(omega * (s - t)).sum(), abs=1e-9)
+    as_complex = phi[:, 1::2] + 1j * phi[:, 0::2]
+    assert np.allclose(as_complex[s + t], as_complex[t] * np.exp(1j * omega * s))
+
+
+def test_learned_positions_begin_equal():
+    """Nothing forces learned positions to differ: this project's start as zeros."""
+    assert not GPT(GPTConfig(5, 7, n_layer=1, n_head=2, n_embd=8)).pos_emb.any()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# RoPE
+
+
+def rope_matrix(d, t):
+    """000, equation 3."""
+    R = np.zeros((d, d))
+    for i in range(d // 2):
+        a = t * 10000.0 ** (-2 * i / d)
+        R[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = [[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]
+    return R
+
+
+def turned(x, t):
+    """What this project's code makes of the vector x at position t."""
+    cache = precompute_rotary_emb(len(x), t + 1).double()[t:]
+    return apply_rotary_emb(torch.tensor(x)[None, None, None], cache)[0, 0, 0].numpy()
+
+
+@few
+@given(st.integers(1, 12), st.integers(0, 127), seeds)
+def test_rope_as_matrix_as_complex_product_and_as_code_is_the_same(half, t, seed):
+    """000 3(g)i: equation 3 is equation 4 with the real and imaginary parts taking turns."""
+    x = np.random.default_rng(seed).normal(size=2 * half)
+    by_matrix = rope_matrix(2 * half, t) @ x
+    z = np.exp(1j * t * 10000.0 ** (-np.arange(half) / half)) * (x[0::2] + 1j * x[1::2])
+    by_complex = np.stack((z.real, z.imag), axis=-1).reshape(-1)
+    assert np.allclose(by_matrix, by_complex, atol=1e-12)
+    assert np.allclose(by_matrix, turned(x, t), atol=1e-5)
+
+
+@pytest.mark.parametrize("d", [2, 4, 8, 64])
+def test_the_matrix_of_rope_has_2d_entries_beside_its_zeros(d):
+    """Most are zero only from d = 6 on: none of 4 for d = 2, half of 16 for d = 4."""
+    assert np.count_nonzero(rope_matrix(d, 1)) == 2 * d
+
+
+@few
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), seeds)
+def test_rope_scores_depend_on_the_distance_alone(s, t, shift, seed):
+    """000 3(g), the identity that the copy sets out to show: <R_s q, R_t k> = <R_(s-t) q, k>."""
+    q, k = np.random.default_rng(seed).normal(size=(2, 8))
+    score = turned(q, s) @ turned(k, t)
+    assert score == pytest.approx(turned(q, s + shift) @ turned(k, t + shift), abs=1e-4)
+    assert score == pytest.approx((rope_matrix(8, s - t) @ q) @ k, abs=1e-4)
+    assert score == pytest.approx(q @ rope_matrix(8, t - s) @ k, abs=1e-4)
+    assert np.allclose(rope_matrix(8, s).T @ rope_matrix(8, t), rope_matrix(8, t - s))
+    R = rope_matrix(8, t)
+    assert np.allclose(R.T @ R, np.eye(8)) and np.linalg.norm(turned(k, t)) == pytest.approx(np.linalg.norm(k))
+
+
+def test_the_sign_in_the_copys_last_step_matters():
+    """000 3(g)i: conjugating the turned z1 turns the angle round, and without that the two sides differ."""
+    z1, z2, angle = 1 + 2j, 3 - 1j, 0.7  # angle = (t1 - t2) theta
+    truth = (np.conj(np.exp(1j * angle) * z1) * z2).real
+    assert truth == pytest.approx((np.exp(-1j * angle) * np.conj(z1) * z2).real)
+    assert abs(truth - (np.exp(1j * angle) * np.conj(z1) * z2).real) > 1
+
+
+def test_rope_scores_of_like_vectors_are_greatest_at_no_distance_but_do_not_fall_steadily():
+    """For q = k the score is sum |q_i|^2 cos(m theta_i)."""
+    q = np.ones(16)
+    scores = np.array([turned(q, m) @ q for m in range(60)])
+    assert np.allclose(scores, [2 * np.cos(m * 10000.0 ** (-np.arange(8) / 8)).sum() for m in range(60)], atol=1e-4)
+    assert scores.argmax() == 0 and (np.diff(scores) > 0).any()
+
+
+def test_a_rope_layer_does_not_see_where_the_sequence_begins():
+    """The same tokens 5 positions on give the same output; in other orders they do not."""
+    attention, x = layer(CausalSelfAttention, T=12, rope=True), tokens(6)
+    here, there = (attention(x, Places(torch.arange(6)[None] + shift)) for shift in (1, 6))
+    assert torch.allclose(here, there, atol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The synthesizer
+
+KINDS = {"queries and keys": (CausalSelfAttention, {}), "synthesizer": (SynthesizerAttention, {"synthesizer": True})}
+
+
+def last_weights(attention, x):
+    """The attention weights (n_head, T) of the last token."""
+    seen = []
+    hook = attention.attn_drop.register_forward_pre_hook(lambda _, given: seen.append(given[0][0, :, -1].clone()))
+    attention(x)
+    hook.remove()
+    return seen[0]
+
+
+@few
+@given(seeds, st.permutations(range(5)))
+def test_synthesized_weights_ignore_the_other_tokens_and_those_of_queries_and_keys_follow_them(seed, order):
+    """001 2(g)ii: earlier tokens change places; the weights stay at the places, or go with the tokens."""
+    x, order = tokens(6, seed=seed), [*order, 5]
+    for name, (kind, kw) in KINDS.items():
+        attention = layer(kind, seed=seed, **kw)
+        before, after = last_weights(attention, x), last_weights(attention, x[:, order])
+        assert torch.allclose(after, before if name == "synthesizer" else before[:, order])
+
+
+def test_weights_are_not_the_same_at_every_place():
+    """So that staying and following are two things."""
+    for kind, kw in KINDS.values():
+        weights = last_weights(layer(kind, **kw), tokens(6))
+        assert (weights.amax(dim=1) > 2 * weights.amin(dim=1)).all()
+
+
+def test_a_synthesizers_output_does_depend_on_the_other_tokens():
+    """001 2(g)ii: the values of the others come through, only not which of them."""
+    attention, x = layer(SynthesizerAttention, synthesizer=True), tokens(6)
+    changed = x.clone()
+    changed[0, 1] += 1
+    assert (attention(changed) - attention(x))[0, -1].abs().max() > 0.1
+
+
+def mixed_difference(attention, seed):
+    """Of the last output, in two other tokens: how far it is from a sum of what each of them does alone."""
+    base, other, outputs = tokens(6, seed=seed), tokens(6, seed=seed + 1), {}
+    for i, j in itertools.product((0, 1), repeat=2):
+        x = base.clone()
+        x[0, 1], x[0, 3] = (base, other)[i][0, 1], (base, other)[j][0, 3]
+        outputs[i, j] = attention(x)[0, -1]
+    return (outputs[1, 1] - outputs[0, 1] - outputs[1, 0] + outputs[0, 0]).abs().max()
+
+
+@few
+@given(seeds, st.sampled_from([1, 2, 4, 8]))
+def test_a_synthesizers_output_is_a_sum_over_the_other_tokens_with_no_interaction(seed, n_head):
+    """The mixed difference in two other tokens is 0, whatever the parameters and however many heads."""
+    assert mixed_difference(layer(SynthesizerAttention, n_head=n_head, seed=seed, synthesizer=True), seed) < 1e-9
+
+
+def test_with_queries_and_keys_the_other_tokens_interact():
+    """They share one denominator."""
+    assert mixed_difference(layer(CausalSelfAttention), 0) > 0.01
+
+
+def greater_of_two(attention):
+    """The worst error of feature 0 of the last output against max(x1, x2), for x1 and x2 of 0 and 1."""
+    errors = []
+    for x1, x2 in itertools.product((0.0, 1.0), repeat=2):
+        x = torch.tensor([[[x1, 1, 0, 0], [x2, 1, 0, 0], [0, 0, 1, 0]]], dtype=torch.float64)
+        errors.append(abs(attention(x)[0, -1, 0].item() - max(x1, x2)))
+    return max(errors)
+
+
+@few
+@given(seeds, st.sampled_from([1, 2, 4]), st.floats(0.1, 3))
+def test_no_synthesizer_layer_finds_the_greater_of_two_numbers(seed, n_head, std):
+    """It errs by 1/4 or more, whatever its parameters and however many heads: max has a mixed difference of -1."""
+    attention = layer(SynthesizerAttention, T=3, n_embd=4, n_head=n_head, seed=seed, std=std, synthesizer=True)
+    assert greater_of_two(attention) >= 0.25 - 1e-9
+
+
+def test_the_best_synthesizer_errs_by_a_quarter_and_queries_and_keys_need_not_err():
+    """(x1+x2)/2 + 1/4 reaches the bound; softmax with a large scale finds the maximum."""
+    synthesizer = layer(SynthesizerAttention, T=3, n_embd=4, n_head=1, synthesizer=True)
+    for p in synthesizer.parameters():
+        p.zero_()
+    synthesizer.b2[2] = -50.0  # the last token looks at the two numbers, half and half
+    synthesizer.value.weight[0, 0] = synthesizer.proj.weight[0, 0] = 1
+    synthesizer.proj.bias[0] = 0.25
+    assert greater_of_two(synthesizer) == pytest.approx(0.25)
+    attention = layer(CausalSelfAttention, T=3, n_embd=4, n_head=1)
+    for p in attention.parameters():
+        p.zero_()
+    attention.query.weight[0, 2] = 60.0  # the last token asks for a large first feature
+    attention.key.weight[0, 0], attention.key.weight[0, 1] = 1, 1
+    attention.value.weight[0, 0] = attention.proj.weight[0, 0] = 1
+    assert greater_of_two(attention) < 1e-9
+
+
+def test_one_synthesizer_head_for_each_possible_key_can_look_up_a_value():
+    """What is impossible is no lookup as such: head h carries the values of key h, and the asking token opens one."""
+    names, contents = 4, np.array([3.0, -1.0, 2.5, 0.5])
+    for order in itertools.permutations(range(names)):
+        for wanted in range(names):
+            output = 0.0
+            for head in range(names):
+                values = [0.0, *(contents[key] if key == head else 0.0 for key in order), 0.0]  # with a first token
+                scores = np.zeros(names + 2) if head == wanted else np.array([60.0] + [0.0] * (names + 1))
+                output += (names + 2) * softmax(scores) @ np.array(values)  # scores of the asking token alone
+            assert output == pytest.approx(contents[wanted])
+
+
+@pytest.mark.parametrize("T", [16, 32])
+def test_a_synthesizer_saves_the_keys_and_nothing_of_the_quadratic_part(T):
+    """001 2(g): multiplications differ by T d^2, those of one linear layer, at every length."""
+    counts = []
+    for kind, kw in KINDS.values():
+        attention, x = layer(kind, T=T, n_embd=32, n_head=4, **kw), tokens(T, 32)
+        with FlopCounterMode(display=False) as counter:
+            attention(x)
+        counts.append(counter.get_total_flops())
+    assert counts[0] - counts[1] == 2 * T * 32**2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The document and its figures
+
+
+def test_the_figures_are_those_that_the_text_shows():
+    """No link is dead, and no figure is left over."""
+    text = (DOCS / "written.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\]\((figures/[^)]+)\)", text)) == sorted(
+        f"figures/{path.name}" for path in (DOCS / "figures").iterdir()
+    )
+
+
+def test_figures_are_drawn_the_same_each_time(tmp_path):
+    """Drawn twice, the files have the same bytes, and no date."""
+    pytest.importorskip("matplotlib")
+    spec = importlib.util.spec_from_file_location("figures", DOCS / "figures.py")
+    figures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    for folder in ("one", "two"):
+        figures.main(tmp_path / folder)
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == sorted(path.name for path in (DOCS / "figures").iterdir())
+    for name in names:
+        content = (tmp_path / "one" / name).read_bytes()
+        assert content == (tmp_path / "two" / name).read_bytes() and b"dc:date" not in content
