@@ -288,10 +288,7 @@ def train(args: argparse.Namespace, model: GPT, corpus: CharCorruptionDataset, d
     except InputError as error:  # after hours of training, a full disk should not be the end
         if trainer.steps < len(trainer.batches):
             raise
-        handle, rescued = tempfile.mkstemp(suffix=".params")
-        os.close(handle)
-        save_params(model, rescued)
-        raise InputError(f"{error}; the parameters are in {rescued}") from error
+        raise InputError(f"{error}; {rescue(model)}, or go on from the last state with --resume") from error
     finally:
         distributed.finish()
     if first:
@@ -302,6 +299,18 @@ def train(args: argparse.Namespace, model: GPT, corpus: CharCorruptionDataset, d
         state.write_record(args.writing_params_path, record)
         state.remove_state(config.state_path)
         print(f"Parameters written to {args.writing_params_path}")
+
+
+def rescue(model: GPT) -> str:
+    """Writes the parameters where temporary files go; says where, or that it could not."""
+    handle, path = tempfile.mkstemp(suffix=".params")
+    os.close(handle)
+    try:
+        save_params(model, path)
+    except InputError:
+        os.unlink(path)
+        return "nor could the parameters be saved elsewhere: make room"
+    return f"the parameters are in {path}"
 
 
 def will_resume(args: argparse.Namespace, path: str) -> bool:

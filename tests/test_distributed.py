@@ -1,0 +1,99 @@
+"""Several processes, started by torchrun, do what one does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from test_run import folder  # noqa: F401  (a fixture)
+from test_survival import FLAGS, STEPS, logged_steps, same
+
+import distributed
+from utils import ROOT
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def torchrun(processes, *command):
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *command]
+
+
+def train(variant, processes, out):
+    command = torchrun(processes, str(ROOT / "tests" / "distributed_worker.py"), variant, str(out))
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    return torch.load(out, weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("variant", "processes"),
+    [
+        ("rope", 2),
+        pytest.param("rope", 3, marks=pytest.mark.slow),  # five examples make two or three rows: some have none
+        pytest.param("vanilla", 2, marks=pytest.mark.slow),
+        pytest.param("vanilla", 3, marks=pytest.mark.slow),
+        pytest.param("synthesizer", 2, marks=pytest.mark.slow),
+        pytest.param("synthesizer", 3, marks=pytest.mark.slow),
+    ],
+)
+def test_the_number_of_processes_makes_no_difference(variant, processes, tmp_path):
+    one, several = train(variant, 1, tmp_path / "1"), train(variant, processes, tmp_path / str(processes))
+    assert (one["processes"], several["processes"]) == (1, processes)
+    assert len(one["losses"]) == 8 and several["losses"] == pytest.approx(one["losses"], rel=1e-4)
+    assert several["norms"] == pytest.approx(one["norms"], rel=1e-3) and several["tokens"] == one["tokens"]
+    for name, tensor in one["model"].items():
+        assert torch.allclose(several["model"][name], tensor, atol=1e-4), name
+
+
+def test_with_one_process_nothing_happens():
+    parameter = torch.nn.Parameter(torch.ones(2))
+    assert distributed.add_up([parameter], 2.5, 0.0) == [2.5, 0.0] and parameter.grad is None
+    assert distributed.from_first("x") == "x" and (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert distributed.start(torch.device("cpu")).type == "cpu"
+
+
+def children(pid):
+    """The processes that run.py runs in, below torchrun."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == pid and b"run.py" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:  # it has ended
+            continue
+    return sorted(found)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes by /proc")
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_is_restarted_and_the_run_goes_on(victim, folder):  # noqa: F811
+    """The same bits as without the kill; one log without gaps; only the first process writes."""
+
+    def start(name):
+        script = [str(ROOT / "src" / "run.py"), "pretrain", "rope", "wiki.txt", "--writing_params_path", name]
+        command = torchrun(2, *script, *FLAGS, "--tb_expt_name", Path(name).stem)
+        command.insert(command.index("--nproc_per_node=2"), "--max_restarts=3")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=ENVIRONMENT, **pipes)
+
+    whole = start("whole.params")
+    out, err = whole.communicate(timeout=120)
+    assert whole.returncode == 0, err
+    assert out.count("Model: ") == 1 and err.count(f"step {STEPS}/{STEPS}") == 1
+    process = start("x.params")
+    deadline = time.monotonic() + 60
+    while not Path("x.params.state.previous").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(children(process.pid)[victim], signal.SIGKILL)
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    assert out.count("Resumed after step") == 1
+    assert same("x.params", "whole.params")
+    assert logged_steps("x") == list(range(1, STEPS + 1))
+    assert not list(folder.glob("*.state*")) and len(list(Path("expt/pretrain").iterdir())) == 2

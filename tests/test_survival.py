@@ -1,0 +1,264 @@
+"""What happens to a run when things happen to it. The commands run in processes of their own, as users run them."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_run import execute, folder  # noqa: F401  (a fixture)
+
+import run
+from model import GPT, GPTConfig
+from state import digest, load_state
+from utils import ROOT, save_params
+
+resource = pytest.importorskip("resource")  # not on Windows
+
+STEPS = 24  # of a run with these flags: 13 documents
+FLAGS = ["--max_epochs", "8", "--batch_size", "5", "--device", "cpu", "--save_minutes", "0", "--pretrain_lr", "1e-3"]
+
+
+def command(name, *more):
+    return [sys.executable, str(ROOT / "src" / "run.py"), "pretrain", "rope", "wiki.txt", "--writing_params_path", name,
+            "--tb_expt_name", Path(name).stem, *FLAGS, *more]  # fmt: skip
+
+
+def start(name, *more):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command(name, *more), env=environment, **pipes)
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def wait_for(condition, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.005)
+
+
+def same(a, b):
+    a, b = (torch.load(path, weights_only=True) for path in (a, b))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def logged_steps(name):
+    log = EventAccumulator(f"expt/pretrain/{name}_rope_pt_lr_0.001000_ft_lr_0.000600").Reload()
+    return [event.step for event in log.Scalars("train/loss")]
+
+
+def begun(name):
+    """Whether some steps are done and saved."""
+    return lambda: Path(name + ".state.previous").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_say_how_to_go_on(number, code, folder):  # noqa: F811
+    finish(start("whole.params"))
+    process = start("x.params")
+    wait_for(begun("x.params"), process)
+    process.send_signal(number)
+    out, err = finish(process, code)
+    assert f"of {STEPS}; go on with the same command and --resume" in err.splitlines()[-1]
+    assert not Path("x.params").exists()
+    out, err = finish(start("x.params"), 2)
+    assert err.count("\n") == 1 and "--resume" in err and "delete this file" in err
+    out, _ = finish(start("x.params", "--resume"))
+    assert "Resumed after step " in out
+    assert same("x.params", "whole.params")
+    assert logged_steps("x") == logged_steps("whole") == list(range(1, STEPS + 1))
+    assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
+    out, err = finish(start("x.params", "--resume"), 2)
+    assert err.count("\n") == 1 and "no run to resume" in err
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(folder):  # noqa: F811
+    """At least 20 times, at random moments from the start of the process on; in the end nobody can tell."""
+    finish(start("whole.params"))
+    rng, kills, resumed = random.Random(0), 0, []
+    while True:
+        has_state = Path("x.params.state").exists() or begun("x.params")()
+        process = start("x.params", *(["--resume"] if has_state else []))
+        if kills < 20 or not resumed:
+            wait_for(lambda: Path("expt/pretrain/x_rope_pt_lr_0.001000_ft_lr_0.000600").exists(), process)
+            try:
+                process.wait(timeout=rng.uniform(2, 4.5) if kills % 4 else rng.uniform(0, 2))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err
+        resumed += [line for line in out.splitlines() if line.startswith("Resumed")]
+        if process.returncode == 0:
+            if kills >= 20:
+                break
+            assert same("x.params", "whole.params")
+            os.unlink("x.params")  # done before it was killed often enough: again from the start
+        else:
+            assert process.returncode == -signal.SIGKILL
+    assert kills >= 20 and len(resumed) >= 10
+    assert same("x.params", "whole.params")
+    assert logged_steps("x") == list(range(1, STEPS + 1))
+    assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
+    print(f"{kills} kills survived, {len(resumed)} times resumed")
+
+
+def test_a_second_interrupt_stops_at_once():
+    class Nobody:
+        stop = False
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), run.stopping_when_told(Nobody):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert Nobody.stop == signal.SIGINT
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def limit_files(pid, size):
+    """No file may grow beyond `size` bytes: to the process, that is a full disk."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets one process limit another")
+def test_a_full_disk(folder):  # noqa: F811
+    """While it lasts, the run goes on without saving. If it lasts to the end, the last state is still there."""
+    finish(start("whole.params"))
+    process = start("x.params")
+    wait_for(begun("x.params"), process)
+    limit_files(process.pid, 2**20)
+    _, err = finish(process, 2)
+    assert "File too large; the run goes on" in err
+    assert "x.params: cannot be written" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
+    assert load_state("x.params.state")["progress"]["steps"] < STEPS
+    finish(start("x.params", "--resume"))
+    assert same("x.params", "whole.params") and not list(folder.glob(".*"))
+
+
+def test_the_output_folder_disappears(folder):  # noqa: F811
+    Path("out").mkdir()
+    process = start("out/x.params")
+    wait_for(begun("out/x.params"), process)
+    shutil.rmtree("out")
+    _, err = finish(process, 2)
+    assert "No such file or directory; the run goes on" in err
+    rescued = Path(err.splitlines()[-1].split("the parameters are in ")[1].split(",")[0])
+    assert torch.load(rescued, weights_only=True)["head.weight"].isfinite().all()
+    rescued.unlink()
+
+
+def short(name="x.params", *more):
+    return ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", name, "--batch_size", "5", "--max_epochs", "2",
+            "--save_minutes", "0", *more)  # fmt: skip
+
+
+def interrupted(monkeypatch):
+    """A run of `short` that was stopped after its first steps."""
+    from trainer import Trainer
+
+    step = Trainer.step
+
+    def told(self, batch):
+        self.stop = signal.SIGTERM
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", told)
+        assert execute(monkeypatch, *short()) == 143
+
+
+def test_another_run_is_not_gone_on_with(folder, monkeypatch, capsys):  # noqa: F811
+    """Not with other data or settings, whose digests are in the state."""
+    interrupted(monkeypatch)
+    before = Path("x.params.state").read_bytes()
+    text = Path("wiki.txt").read_text(encoding="utf-8")
+    changes = {
+        "batch_size": (short("x.params", "--batch_size", "6", "--resume"), text),
+        "learning_rate": (short("x.params", "--pretrain_lr", "1", "--resume"), text),
+        "seed": (short("x.params", "--seed", "1", "--resume"), text),
+        "variant": (("pretrain", "rope", *short()[2:], "--resume"), text),
+        "pretrain_corpus_path": (short("x.params", "--resume"), text.replace("Rome", "emoR")),
+    }
+    for name, (arguments, corpus) in changes.items():
+        Path("wiki.txt").write_text(corpus, encoding="utf-8")
+        capsys.readouterr()
+        assert execute(monkeypatch, *arguments) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and f"--resume: {name} is not what it was" in err
+        assert Path("x.params.state").read_bytes() == before
+    Path("wiki.txt").write_text(text, encoding="utf-8")
+    assert execute(monkeypatch, *short("x.params", "--resume")) == 0
+
+
+def test_the_state_before_is_used_when_the_last_is_damaged(folder, monkeypatch, capsys):  # noqa: F811
+    assert execute(monkeypatch, *short("whole.params")) == 0
+    interrupted(monkeypatch)
+    Path("x.params.state").write_bytes(Path("x.params.state").read_bytes()[:-1000])
+    assert execute(monkeypatch, *short("x.params", "--resume")) == 0
+    assert "going on from x.params.state.previous" in capsys.readouterr().err
+    assert same("x.params", "whole.params")
+
+
+def test_no_place_for_the_state(folder, monkeypatch, capsys):  # noqa: F811
+    if not Path("/proc/self").exists():
+        pytest.skip("there is no folder here in which not even an administrator may write")
+    assert execute(monkeypatch, *short("/proc/x.params")) == 2
+    assert "/proc/x.params: cannot be written" in capsys.readouterr().err
+
+
+def test_out_of_memory_names_the_knobs(folder, monkeypatch, capsys):  # noqa: F811
+    from trainer import Trainer
+
+    for exhausting in (lambda *_: torch.empty(2**60), lambda *_: bytearray(2**60)):
+        monkeypatch.setattr(Trainer, "forward", exhausting)
+        capsys.readouterr()
+        assert execute(monkeypatch, *short("y.params")) == 1
+        err = capsys.readouterr().err
+        assert err.splitlines()[-1].startswith("run.py: error: out of memory") and "--batch_size" in err
+        for state in Path().glob("y.params.state*"):
+            state.unlink()
+
+
+def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsys):  # noqa: F811
+    save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "start.params")
+    assert execute(monkeypatch, *short("x.params", "--reading_params_path", "start.params", "--seed", "7")) == 0
+    record = json.loads(Path("x.params.json").read_text())
+    assert (record["function"], record["variant"], record["seed"], record["steps"]) == ("pretrain", "vanilla", 7, 6)
+    assert record["data"] == {"pretrain_corpus_path": digest("wiki.txt")}
+    assert record["parent"] == digest("start.params") and record["params"] == digest("x.params")
+    assert record["flags"]["batch_size"] == 5 and record["training"]["learning_rate"] == 6e-3
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["tokens"] > 0 and record["seconds"] > 0 and 0 < record["loss"] < 10
+
+    text = Path("wiki.txt").read_text(encoding="utf-8").replace("?", "!")  # a vocabulary of the same size
+    Path("other.txt").write_text(text, encoding="utf-8")
+    arguments = ("--reading_params_path", "x.params", "--eval_corpus_path", "birth_dev.tsv", "--outputs_path", "out")
+    Path("birth_dev.tsv").write_text("Where was Ada Kern born\n")
+    capsys.readouterr()
+    assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "x.params: was made with another vocabulary" in err
+    Path("x.params.json").unlink()
+    assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 0
+
+
+def test_the_same_command_gives_the_same_bits(folder):  # noqa: F811
+    """In another process, too; and another seed does not."""
+    for name, seed in {"a.params": "3", "b.params": "3", "c.params": "4"}.items():
+        finish(start(name, "--seed", seed, "--max_epochs", "2"))
+    assert same("a.params", "b.params") and not same("a.params", "c.params")
