@@ -78,8 +78,8 @@ class Dropout(nn.Dropout):
 class Places:
     """Where the tokens of a batch (B, T) stand, and which of them each may look at.
 
-    `positions` (B, T) are the tokens' positions in their own documents. Several documents may share a row: each begins
-    at position 0, and its tokens look at the earlier ones of their own document only. With `cache_size` the rows are
+    `positions` (B, T) are the tokens' positions in their own documents. Several documents may share a row: another
+    one begins where the positions do not go on, and tokens look at the earlier ones of their own document only. With `cache_size` the rows are
     continued from one call to the next: their keys and values are kept, with room for that many columns.
 
     `bias` (B, 1, T, S) is added to the attention scores: 0, or -inf where a token must not look. `key_positions`
@@ -88,21 +88,19 @@ class Places:
 
     def __init__(self, positions: torch.Tensor, cache_size: int = 0):
         self.cache_size, self.stored = cache_size, {}
-        self.key_positions = self.document = positions[:, :0]
+        self.key_positions = positions[:, :0]
         self.masks = DropoutMasks()
         self.move_to(positions)
 
     def move_to(self, positions: torch.Tensor) -> None:
         """The next tokens are at `positions` (B, T)."""
-        past, self.positions = self.document[:, -1:], positions
-        document = (positions == 0).cumsum(1)
-        if past.size(1):
-            document += past
-        self.document = torch.cat((self.document, document), dim=1)
+        self.positions = positions
         self.key_positions = torch.cat((self.key_positions, positions), dim=1)
-        (B, T), S = positions.shape, self.document.size(1)
+        begins = self.key_positions.diff(prepend=self.key_positions[:, :1]) != 1
+        document = begins.cumsum(1)
+        (B, T), S = positions.shape, document.size(1)
         earlier = torch.ones(T, S, dtype=torch.bool, device=positions.device).tril(S - T)
-        allowed = (document[:, :, None] == self.document[:, None, :]) & earlier
+        allowed = (document[:, S - T :, None] == document[:, None, :]) & earlier
         self.bias = torch.zeros(B, 1, T, S, device=positions.device).masked_fill_(~allowed[:, None], -torch.inf)
 
     def remember(self, layer: nn.Module, *new: torch.Tensor) -> list[torch.Tensor]:
@@ -124,7 +122,7 @@ class Places:
         gone, moved = order[:n][~rows[:n]], order[n:][rows[n:]]
         order[gone] = moved
         order = order[:n]
-        self.document, self.key_positions = self.document[order], self.key_positions[order]
+        self.key_positions = self.key_positions[order]
         for layer, tensors in self.stored.items():
             for a in tensors:
                 a[gone] = a[moved]

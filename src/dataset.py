@@ -10,6 +10,7 @@ once, by numpy, which is what training uses.
 from __future__ import annotations
 
 import bisect
+import re
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from utils import InputError, Parser, about, find_corpus, read_text, run_main
 
 PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double question mark
 PAD, MASK = 0, 1  # their indices in every vocabulary
+WORD = re.compile(r"[^\W_][\w'’-]*")
 
 
 def pack(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -129,6 +131,92 @@ class CharCorruptionDataset(Dataset):
         return rows
 
 
+class ClozeDataset(Dataset):
+    """Many small views of each document, instead of the document: its title, a gap, and what stood in the gap.
+
+        title. words before MASK words behind MASK what is missing MASK
+        title MASK what is missing MASK
+
+    A fact that is always met in the same words is learned as a continuation of these words. To be asked for, it must
+    be found from the name, in whatever surroundings (Allen-Zhu & Li 2023, Physics of Language Models 3.1). So a view
+    has few words around the gap, at random, or none; the gap is mostly at capitalised words, at those that the title
+    has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. The title is
+    what stands before the first full stop. A share of the examples is span corruption as ever. Nothing here knows what
+    will be asked.
+    """
+
+    NAME, NUMBER, OTHER = 1.0, 0.3, 0.1  # how likely the gap is to begin at a word of that kind
+    TITLE_ONLY = 0.35  # share of views without surroundings
+    MOST_WORDS = 4  # before the gap, and behind it
+    JOINED = 0.4  # how likely the gap goes on, if the next word is a name or a number too
+
+    def __init__(self, corpus: CharCorruptionDataset, share: float = 0.9, shift: int = 12):
+        """`share` of the examples are views. Positions begin anywhere up to `shift`, for learned ones to be found
+        wherever a question has the name."""
+        self.corpus, self.share, self.shift = corpus, share, shift
+        self.documents = [self.words(text) for text in corpus.data]
+
+    def words(self, text: str) -> tuple[int, list[tuple[int, int]], list[bool], np.ndarray]:
+        """Where the title of a document ends, where the words after it begin and end, which of them are names or
+        numbers, and up to where each reaches if all are laid end to end, weighted, from 0 to 1."""
+        title, stop, body = text.partition(". ")
+        known, first = set(title.split()), len(title) + len(stop)
+        words = [(first + match.start(), first + match.end()) for match in WORD.finditer(body)]
+        weights = []
+        for begin, end in words:
+            name = text[begin].isupper() and text[begin:end] not in known
+            weights.append(self.NAME if name else self.NUMBER if text[begin].isdigit() else self.OTHER)
+        reach = np.cumsum(weights)
+        return len(title), words, [weight > self.OTHER for weight in weights], reach / reach[-1:]
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A fresh view of document i, or a corruption: x and y, Long tensors of length block_size."""
+        x, y = self.examples(np.array([range(len(self))[i]]), np.random.default_rng(int(torch.randint(2**62, ()))))
+        return x[0], y[0]
+
+    def view(self, i: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """The pieces of a view of document i, as indices. Empty when there is no word after the title."""
+        title, words, salient, reach = self.documents[i]
+        if not words:
+            return []
+        first = last = int(np.searchsorted(reach, rng.random(), "right"))
+        while last + 1 < len(words) and salient[last + 1] and rng.random() < self.JOINED:
+            last += 1
+        start = self.corpus.starts[i]
+        text, mask = self.corpus.corpus[start : start + self.corpus.lengths[i]], np.array([MASK])
+        begin, end = words[first][0], words[last][1]
+        if rng.random() < self.TITLE_ONLY:
+            return [text[:title], *[mask] * int(rng.integers(1, 3)), text[begin:end], mask]
+        before = words[max(0, first - rng.integers(self.MOST_WORDS + 1))][0]
+        behind = words[min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))][1]
+        opening = text[: words[0][0]]  # the title and what follows it
+        return [opening, text[before:begin], mask, text[end:behind], mask, text[begin:end], mask]
+
+    def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """x and y (B, block_size) of the documents `indices`."""
+        rows = self.corpus.corrupt(indices, rng).astype(np.int64)
+        for row, i in zip(rows, indices):
+            view = np.concatenate(self.view(i, rng) or [row]) if rng.random() < self.share else row
+            if len(view) < len(row):
+                row[:] = PAD
+                row[: len(view)] = view
+        return as_tensors(rows)
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The documents `indices` in packed rows, see `pack`, with shifted positions."""
+        return self.shifted(pack(*self.examples(indices, rng)), rng)
+
+    def shifted(self, batch: tuple[torch.Tensor, ...], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+        """The same batch, the positions of each row (R, T) moved by the same random distance, as far as there is room."""
+        x, y, positions = batch
+        room = self.corpus.block_size - 1 - positions.amax(1)
+        shift = torch.from_numpy(rng.integers(0, self.shift, len(x), endpoint=True))
+        return x, y, positions + torch.minimum(shift, room)[:, None]
+
+
 class NameDataset(Dataset):
     """Questions with their answers, in the vocabulary of a CharCorruptionDataset (handout part b).
 
@@ -186,6 +274,24 @@ class NameDataset(Dataset):
         x, y = as_tensors(self.rows[indices])
         silent = np.arange(1, self.block_size) < self.asked[indices] - 1  # where the target belongs to the question
         return x, y.masked_fill(torch.from_numpy(silent), PAD)
+
+
+class RehearsalDataset(Dataset):
+    """Questions, each beside a view of some document: what was read is not forgotten, and how to say it is learned
+    (mixed training: Allen-Zhu & Li 2023, section 3)."""
+
+    def __init__(self, names: NameDataset, documents: ClozeDataset):
+        self.names, self.documents = names, documents
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The questions `indices` and as many random views, in packed rows, see `pack`, with shifted positions."""
+        views = self.documents.examples(rng.integers(0, len(self.documents), len(indices)), rng)
+        questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
+        x, y = (torch.cat(pair) for pair in zip(questions, views))
+        return self.documents.shifted(pack(x, y), rng)
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:

@@ -21,8 +21,10 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from recipe import RECIPES, Phase
 from utils import (
     InputError,
     Parser,
@@ -41,13 +43,13 @@ from utils import (
 )
 
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
+    from torch.utils.data import Dataset
+
     from dataset import CharCorruptionDataset
     from model import GPT
-    from trainer import Trainer, TrainerConfig
+    from trainer import Trainer
 
 BLOCK_SIZE = 128
-HYPERPARAMETERS = ("max_epochs", "batch_size", "learning_rate", "betas", "grad_norm_clip", "weight_decay", "lr_decay",
-                   "warmup_tokens", "final_tokens")  # fmt: skip
 MAX_ANSWER = 32  # characters
 
 # Which of these flags each function needs, and which it takes besides. The others would have no effect. (Both learning
@@ -71,7 +73,7 @@ ALLOWED = {
         ]
     ),
     "finetune": TRAINING,
-    "evaluate": ["batch_size"],
+    "evaluate": ["batch_size", "finetune_corpus_path", "report_path", "abstain", "calibration_path"],
 }
 
 
@@ -109,19 +111,30 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     paths.add_argument("--finetune_corpus_path", metavar="F", help="questions and answers, TSV")
     paths.add_argument("--eval_corpus_path", metavar="E", help="questions, with or without answers, TSV")
     paths.add_argument("--outputs_path", metavar="O", help="where the predictions go, one a line")
+    judging = parser.add_argument_group("what evaluate can do besides")
+    judging.add_argument("--report_path", metavar="DIR", help="a folder for a report; with F, it tells more")
+    judging.add_argument(
+        "--abstain", type=number(float, 0, 1), metavar="P", help="answer `unknown` where the confidence is below P"
+    )
+    judging.add_argument(
+        "--calibration_path",
+        metavar="JSON",
+        help="report.json of an earlier report, to know confidence by; default: half of E, if it has answers",
+    )
     training = parser.add_argument_group("training")
-    training.add_argument("--pretrain_lr", type=number(float, 0), default=6e-3, help="default %(default)s")
-    training.add_argument("--finetune_lr", type=number(float, 0), default=6e-4, help="default %(default)s")
+    training.add_argument("--recipe", choices=list(RECIPES), help="all that is not set below; default handout")
+    training.add_argument("--pretrain_lr", type=number(float, 0), help="default: the recipe's, 6e-3 in the handouts'")
+    training.add_argument("--finetune_lr", type=number(float, 0), help="default: the recipe's, 6e-4 in the handouts'")
     training.add_argument(
         "--tb_expt_name", type=file_name, default="run", help="name of the TensorBoard run, default %(default)s"
     )
     training.add_argument(
         "--max_epochs",
         type=number(int, 1, 10**9),
-        help="default: pretrain 650, finetune 75 from scratch or 10 after pretraining",
+        help="in the handouts' recipe: pretrain 650, finetune 75 from scratch or 10 after pretraining",
     )
     training.add_argument(
-        "--batch_size", type=number(int, 1, 10**9), help="default: pretrain 128, finetune 256, evaluate 500"
+        "--batch_size", type=number(int, 1, 10**9), help="in the handouts' recipe: pretrain 128, finetune 256; evaluate: 500"
     )
     training.add_argument(
         "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
@@ -145,6 +158,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error(f"{args.function} needs --{flag}")
         if flag not in allowed and getattr(args, flag) is not None:
             parser.error(f"{args.function} has no use for --{flag}")
+    if args.function == "evaluate" and args.report_path is None:
+        if args.finetune_corpus_path is not None:
+            parser.error("evaluate has no use for --finetune_corpus_path without --report_path")
+        if args.calibration_path is not None and args.abstain is None:
+            parser.error("evaluate has no use for --calibration_path without --abstain or --report_path")
     return args
 
 
@@ -173,13 +191,14 @@ def load_corpus(path: str) -> CharCorruptionDataset:
     return dataset
 
 
-def make_model(args: argparse.Namespace, corpus: CharCorruptionDataset) -> GPT:
+def make_model(args: argparse.Namespace, corpus: CharCorruptionDataset, dropout: float = 0.1) -> GPT:
     """The model, new or as it stands in --reading_params_path."""
     from model import GPT, GPTConfig, load_params
     from state import check_record, vocabulary_digest
 
     set_seed(args.seed)
     flags = {"rope": args.variant == "rope", "synthesizer": args.variant == "synthesizer"}
+    flags |= dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, **flags))
     if args.reading_params_path:
         load_params(model, args.reading_params_path)
@@ -188,27 +207,19 @@ def make_model(args: argparse.Namespace, corpus: CharCorruptionDataset) -> GPT:
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    """Span corruption over the corpus (handout 000, part f)."""
-    from trainer import TrainerConfig
+    """Span corruption over the corpus (handout 000, part f), or views of it."""
+    from dataset import ClozeDataset
 
     check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
-    epochs = args.max_epochs or 650
-    config = TrainerConfig(
-        max_epochs=epochs,
-        batch_size=args.batch_size or 128,
-        learning_rate=args.pretrain_lr,
-        lr_decay=True,
-        warmup_tokens=512 * 20,
-        final_tokens=epochs * len(corpus) * BLOCK_SIZE,
-    )
-    train(args, make_model(args, corpus), corpus, corpus, config)
+    phase = choose_phase(args, "pretrain")
+    dataset = ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+    train(args, phase, corpus, dataset)
 
 
 def finetune(args: argparse.Namespace) -> None:
     """Questions and answers, after pretraining or from scratch (handout 000, parts c and f)."""
-    from dataset import NameDataset
-    from trainer import TrainerConfig
+    from dataset import ClozeDataset, NameDataset, RehearsalDataset
 
     check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
@@ -217,38 +228,66 @@ def finetune(args: argparse.Namespace) -> None:
     with about(found):
         names = NameDataset(corpus, text)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    config = TrainerConfig(
-        max_epochs=args.max_epochs or (10 if args.reading_params_path else 75),
-        batch_size=args.batch_size or 256,
-        learning_rate=args.finetune_lr,
-        lr_decay=True,
-        warmup_tokens=512 * 20,
-        final_tokens=200 * len(corpus) * BLOCK_SIZE,
-    )
-    train(args, make_model(args, corpus), corpus, names, config)
+    phase = choose_phase(args, "finetune" if args.reading_params_path else "scratch")
+    dataset = RehearsalDataset(names, ClozeDataset(corpus, phase.cloze_share)) if phase.cloze_share else names
+    train(args, phase, corpus, dataset)
 
 
-def train(args: argparse.Namespace, model: GPT, corpus: CharCorruptionDataset, dataset, config: TrainerConfig) -> None:
+def choose_phase(args: argparse.Namespace, name: str) -> Phase:
+    """What the recipe says of pretrain, finetune or scratch, changed as the flags say."""
+    phase = getattr(RECIPES[args.recipe or "handout"], name)
+    lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
+    if lr is not None:  # both rates move together
+        phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
+    if args.max_epochs:
+        horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
+        phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
+    return replace(phase, batch_size=args.batch_size or phase.batch_size)
+
+
+def tensorboard_name(args: argparse.Namespace) -> str:
+    """The handouts': the name, the variant and both learning rates, whichever of them is used."""
+    recipe = RECIPES[args.recipe or "handout"]
+    finetuning = recipe.finetune if args.reading_params_path else recipe.scratch
+    pretrain_lr = recipe.pretrain.lr if args.pretrain_lr is None else args.pretrain_lr
+    finetune_lr = finetuning.lr if args.finetune_lr is None else args.finetune_lr
+    return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
+
+
+def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset, dataset: Dataset) -> None:
     """Trains, and writes the parameters and their record when all is done; until then there is the state of the run."""
-    from dataclasses import asdict, replace
-
     from torch.utils.tensorboard import SummaryWriter
 
     import distributed
     import state
-    from trainer import Stopped, Trainer
+    from trainer import Batches, Stopped, Trainer, TrainerConfig
 
+    print("Recipe:", ", ".join(f"{name} {value}" for name, value in asdict(phase).items()))
+    model = make_model(args, corpus, phase.dropout)
+    if phase.horizon_epochs:
+        final_tokens = phase.horizon_epochs * len(corpus) * BLOCK_SIZE
+    else:
+        epoch = Batches(dataset, phase.batch_size, 1, args.seed)
+        final_tokens = phase.epochs * sum(int((epoch[step][0] != 0).sum()) for step in range(len(epoch)))
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     run = {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "dtype": args.dtype or "auto",
         "data": {name: state.digest(find_corpus(path)) for name, path in corpora.items() if path},
         "vocabulary": state.vocabulary_digest(corpus.itos),
         "parent": state.digest(args.reading_params_path) if args.reading_params_path else None,
-        "training": {name: value for name, value in asdict(config).items() if name in HYPERPARAMETERS},
+        "recipe": asdict(phase),
         "model": asdict(model.config),
     }
-    config = replace(
-        config,
+    config = TrainerConfig(
+        max_epochs=phase.epochs,
+        batch_size=phase.batch_size,
+        learning_rate=phase.lr,
+        muon_lr=phase.muon_lr,
+        weight_decay=phase.weight_decay,
+        lr_decay=True,
+        lr_floor=phase.lr_floor,
+        warmup_tokens=min(phase.warmup_tokens, final_tokens // 10),
+        final_tokens=final_tokens,
         seed=args.seed,
         device=args.device,
         dtype=args.dtype or "auto",
@@ -266,9 +305,8 @@ def train(args: argparse.Namespace, model: GPT, corpus: CharCorruptionDataset, d
         resume(trainer, run)
     parameters, dtype = sum(p.numel() for p in model.parameters()), str(trainer.dtype).removeprefix("torch.")
     print(f"Model: {args.variant}, {parameters:,} parameters; {trainer.device}, {dtype}, seed {args.seed}", flush=True)
-    name = f"{args.tb_expt_name}_{args.variant}_pt_lr_{args.pretrain_lr:f}_ft_lr_{args.finetune_lr:f}"
     try:  # what an earlier run has logged of the steps to come is hidden
-        folder = os.path.join("expt", args.function, name)
+        folder = os.path.join("expt", args.function, tensorboard_name(args))
         writer = SummaryWriter(folder, purge_step=trainer.steps + 1) if first else None
     except OSError as error:
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
@@ -362,9 +400,10 @@ def stopping_when_told(trainer: Trainer) -> Iterator[None]:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Asks every question of a file and writes the answers, one a line (handout 000, part d)."""
+    """Asks every question of a file and writes the answers, one a line (handout 000, part d); reports, if told to."""
     from tqdm import tqdm
 
+    import report
     from dataset import MASK, ask
     from trainer import choose_device, keep_memory
 
@@ -379,16 +418,44 @@ def evaluate(args: argparse.Namespace) -> None:
     prompts = [
         ask(question, corpus.stoi, BLOCK_SIZE, f"{found}, line {line}") for line, question in enumerate(questions, 1)
     ]
+    calibration = report.read_calibration(args.calibration_path) if args.calibration_path else None
+    if args.abstain is not None and places is None and calibration is None:
+        raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
+    trained = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
+    finetuning = report.read_finetuning(trained) if trained else None
     model = make_model(args, corpus).to(choose_device(args.device))
+    if args.report_path:
+        others = [find_corpus(args.pretrain_corpus_path), found, trained]
+        others += [args.reading_params_path, args.outputs_path, args.calibration_path]
+        report.make_folder(args.report_path, *others)
     size, answers = args.batch_size or 500, []
     for i in tqdm(range(0, len(prompts), size), disable=None, delay=2):
         answers += model.generate(prompts[i : i + size], MAX_ANSWER, stop_token=MASK)
     predictions = ["".join(corpus.itos[i] for i in answer).replace("\n", " ") for answer in answers]
+    rows = []
+    if args.report_path or args.abstain is not None:
+        scores = report.score_answers(model, prompts, answers, MASK)
+        if calibration is None and places is not None:
+            calibration = report.fit_on_half(scores, predictions, places)
+        rows = report.predictions_of(questions, predictions, places, scores, corpus.data, calibration, args.abstain)
+    if args.abstain is not None:
+        predictions = [row.prediction if row.answered else report.UNKNOWN for row in rows]
     write_lines(args.outputs_path, predictions)
     if places is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
         print(accuracy_line(*score(places, predictions)))
+    if args.abstain is not None:
+        print(report.abstention_line(rows, calibration))
+    if args.report_path:
+        files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
+        files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
+        about = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
+        reach = BLOCK_SIZE * 7 // 8  # pretraining reads no more of a document
+        report.write_report(args.report_path, rows, reach, about, finetuning, calibration, args.abstain)
+        if finetuning is None:
+            print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
+        print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
 
 
 def main(argv: list[str] | None = None) -> None:

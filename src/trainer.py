@@ -17,7 +17,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -49,6 +49,8 @@ class TrainerConfig:
     lr_decay: bool = False  # whether the learning rate follows `lr_factor`
     warmup_tokens: float = 375e6
     final_tokens: float = 260e9
+    lr_floor: float = 0.1  # what the decay ends at, of the learning rate
+    muon_lr: float = 0.0  # if not 0, the matrices of the blocks are trained by Muon instead, at this rate
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
     ckpt_path: str | None = None  # where the parameters are saved: at the end, or after the best epoch
@@ -117,22 +119,42 @@ def keep_memory() -> None:
     mallopt(top_pad, 2**26)
 
 
-def lr_factor(tokens: float, warmup_tokens: float, final_tokens: float) -> float:
+def lr_factor(tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1) -> float:
     """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls
-    along a cosine that ends at `final_tokens`, but never below a tenth."""
+    along a cosine that ends at `final_tokens`, but never below `floor`."""
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))
-    return max(0.1, 0.5 * (1.0 + math.cos(math.pi * progress)))
+    return max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
-def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
-    """Every parameter of the model once: matrices decay, biases and LayerNorms do not."""
-    parameters = list(model.parameters())
+def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict]:
+    """Every parameter once: matrices decay, biases and LayerNorms do not."""
+    parameters = list(parameters)
     return [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
+
+
+def make_optimizers(model: torch.nn.Module, config: TrainerConfig, device: torch.device) -> list[torch.optim.Optimizer]:
+    """AdamW; or Muon for the weights of the linear layers inside the blocks, and AdamW for the rest.
+
+    Muon makes each update an orthogonal matrix, so that all directions are learned at the same pace, rare facts' too
+    (Jordan et al. 2024); it is not meant for embeddings and the output.
+    """
+    inner = {
+        module.weight
+        for name, module in model.named_modules()
+        if config.muon_lr and isinstance(module, torch.nn.Linear) and name.startswith("blocks.")
+    }
+    fused = device.type in ("cpu", "cuda")
+    others = parameter_groups((p for p in model.parameters() if p not in inner), config.weight_decay)
+    optimizers = [torch.optim.AdamW(others, lr=config.learning_rate, betas=config.betas, fused=fused)]
+    if inner:
+        matrices = [p for p in model.parameters() if p in inner]
+        optimizers.append(torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=config.weight_decay))
+    return optimizers
 
 
 def seed_of(*numbers: int) -> int:
@@ -194,9 +216,7 @@ class Trainer:
         # The number of rows is different in each batch.
         compiled = choose_compile(config.compile, self.device, len(self.batches))
         self.compute = torch.compile(self.model, dynamic=True) if compiled else self.model
-        fused = self.device.type in ("cpu", "cuda")
-        groups = parameter_groups(self.model, config.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
+        self.optimizers = make_optimizers(self.model, config, self.device)
         self.steps = self.tokens = 0  # done so far
         self.seconds = 0.0
         self.losses = (0.0, 0)  # the sum over the steps of this epoch, and how many they are
@@ -251,11 +271,13 @@ class Trainer:
         torch.manual_seed(seed_of(config.seed, 2, self.steps, distributed.rank()))
         tokens = int((batch[0] != PAD).sum())
         self.steps, self.tokens = self.steps + 1, self.tokens + tokens
-        factor = lr_factor(self.tokens, config.warmup_tokens, config.final_tokens) if config.lr_decay else 1.0
+        schedule = (config.warmup_tokens, config.final_tokens, config.lr_floor)
+        factor = lr_factor(self.tokens, *schedule) if config.lr_decay else 1.0
         self.lr = config.learning_rate * factor
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer, lr in zip(self.optimizers, (config.learning_rate, config.muon_lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * factor
+            optimizer.zero_grad(set_to_none=True)
         loss = 0.0
         for part, share in self.parts(batch):
             part_loss = self.forward(part) * share
@@ -268,7 +290,8 @@ class Trainer:
         if not math.isfinite(norm):
             message = f"the gradient is {norm} long at step {self.steps}, learning rate {self.lr:.2e}"
             raise FloatingPointError(message)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.losses = self.losses[0] + self.loss, self.losses[1] + 1
         if config.writer:
             padding = 1 - tokens / batch[0].numel()
@@ -281,13 +304,18 @@ class Trainer:
         """All that it takes to go on: nothing else that changes while training goes on lasts longer than a step."""
         names = ("steps", "tokens", "seconds", "losses", "best_loss")
         progress = {name: getattr(self, name) for name in names}
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
+        return {
+            "model": self.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "progress": progress,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes back to where `state` was made. Raises InputError when it is not the state of such a run."""
         try:
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
             for name, value in state["progress"].items():
                 setattr(self, name, value)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from dataset import MASK, PAD, CharCorruptionDataset, NameDataset, ask, pack
+from dataset import MASK, PAD, CharCorruptionDataset, ClozeDataset, NameDataset, RehearsalDataset, ask, pack
 from utils import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -214,3 +214,74 @@ def test_course_files(course_data):
     assert (len(dataset), dataset.vocab_size) == (2937, 256)
     names = NameDataset(dataset, (course_data / "birth_places_train.tsv").read_text(encoding="utf-8"))
     assert len(names) == 2000
+
+
+VIEWED = (
+    "Ada Kern. Ada Kern was born in Rome in 1901 and died in New Oslo .\nBob. He .\nNo stop here\n\nZoë Lund. Painter ."
+)
+
+
+def test_views_are_the_documents_own_words():
+    """Each is taken apart again: the words around the gap and those in it stand in the document in that order."""
+    corpus = CharCorruptionDataset(VIEWED, 128)
+    views = ClozeDataset(corpus, share=1.0)
+    rng, seen, bare = np.random.default_rng(0), Counter(), 0
+    for _ in range(3000):
+        x, y = views.examples(np.array([0]), rng)
+        text = "".join(corpus.itos[int(i)] for i in [x[0, 0], *y[0]]).rstrip(PAD_CHAR)
+        assert text.count(MASK_CHAR) in (2, 3) and text.endswith(MASK_CHAR)
+        *around, gap, end = text.split(MASK_CHAR)
+        assert end == "" and gap == gap.strip()
+        if around[0] == "Ada Kern":
+            assert around[1:] in ([], [""]) and gap in VIEWED
+            bare += 1
+        else:
+            before, behind = around
+            assert before.startswith("Ada Kern. ")
+            assert before.removeprefix("Ada Kern. ") + gap + behind in corpus.data[0]
+        seen[gap] += 1
+    names = [gap for gap in seen if gap[0].isupper()]
+    assert {"Rome", "New", "New Oslo", "Oslo"} <= set(names)
+    assert sum(seen[gap] for gap in names) > 2 * seen["1901"] > 2 * seen["born"] > 0
+    assert 0.30 < bare / 3000 < 0.40
+
+
+@pytest.mark.parametrize("i", range(5))
+def test_documents_without_words_or_titles_have_views_too(i):
+    corpus = CharCorruptionDataset(VIEWED, 128)
+    views = ClozeDataset(corpus)
+    for _ in range(20):
+        x, y = views[i]
+        assert x.shape == y.shape == (128,) and torch.equal(x[1:], y[:-1])
+    assert len(views) == 5
+
+
+def test_a_share_of_the_examples_is_span_corruption():
+    corpus = CharCorruptionDataset("\n".join(["Ada. Rome ."] * 2000), 128)
+    x, _ = ClozeDataset(corpus, share=0.75).examples(np.arange(2000), np.random.default_rng(0))
+    views = sum(row.tolist()[:4] == [*(corpus.stoi[c] for c in "Ada"), MASK] for row in x)
+    assert 0 < views / 2000 < 0.75 * 0.45  # those without surroundings
+
+
+def test_shifted_positions_go_on_and_stay_in_the_block():
+    corpus = CharCorruptionDataset(VIEWED + "\n" + "Long. " + "word " * 60, 64)
+    views, rng = ClozeDataset(corpus, share=0.5), np.random.default_rng(0)
+    starts = set()
+    for _ in range(50):
+        _, _, positions = views.batch(np.arange(6).repeat(3), rng)
+        unshifted = positions - positions[:, :1]
+        assert positions.max() < 64 and unshifted.min() == 0
+        assert ((unshifted[:, 1:] == unshifted[:, :-1] + 1) | (unshifted[:, 1:] == 0)).all()
+        starts |= set(positions[:, 0].tolist())
+    assert starts == set(range(13))
+
+
+def test_questions_beside_views():
+    corpus = CharCorruptionDataset(VIEWED + "\nWhere was ?", 128)
+    names = NameDataset(corpus, "Where was Ada Kern born?\tRome\nWhere was Bob born?\tOslo\n")
+    batch = RehearsalDataset(names, ClozeDataset(corpus, share=1.0)).batch(np.array([1, 0]), np.random.default_rng(0))
+    text = ["".join(corpus.itos[int(i)] for i in row) for row in batch[0]]
+    assert sum(row.count("born?" + MASK_CHAR) for row in text) == 2
+    assert sum((row == MASK).sum() for row in batch[0]) > 4  # more than the questions have
+    silent = (batch[0] != PAD) & (batch[1] == PAD)
+    assert silent.sum() >= len("Where was Ada Kern born?") + len("Where was Bob born?") - 2  # no loss on the questions

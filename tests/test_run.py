@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import run
 from model import GPT, GPTConfig
+from recipe import RECIPES
 from utils import find_corpus, run_main, save_params
 
 ROOT = Path(__file__).parent.parent
@@ -121,8 +123,11 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
 
 
 def test_hyperparameters_are_the_handouts(folder, monkeypatch):
+    from trainer import Trainer
+
     seen = []
-    monkeypatch.setattr(run, "train", lambda args, model, corpus, dataset, config: seen.append((model.config, config)))
+    monkeypatch.setattr(Trainer, "train", lambda self: seen.append((self.model.config, self.config)))
+    monkeypatch.setattr("state.write_record", lambda *_: None)
     finetuning = ["--writing_params_path", "b", "--finetune_corpus_path", "birth_places_train.tsv"]
     save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "a")
     assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", "--writing_params_path", "b") == 0
@@ -136,7 +141,32 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
     ]
     for shape, config in seen:
         assert (shape.n_layer, shape.n_head, shape.n_embd, shape.block_size) == (4, 8, 256, 128)
+        assert (shape.embd_pdrop, shape.resid_pdrop, shape.attn_pdrop) == (0.1, 0.1, 0.1)
         assert (config.betas, config.weight_decay, config.grad_norm_clip) == ((0.9, 0.95), 0.1, 1.0)
+        assert (config.muon_lr, config.lr_floor) == (0.0, 0.1)
+
+
+@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
+def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
+    """Runs, in few epochs; flags override it; what it was is printed and saved; its rate ends where the run ends."""
+    short = ("--recipe", "fast", "--max_epochs", "2", "--tb_expt_name", "fast")
+    arguments = ("pretrain", variant, "wiki.txt", "--writing_params_path", "a.params", "--pretrain_lr", "4e-3")
+    assert execute(monkeypatch, *arguments, *short) == 0
+    assert "muon_lr 0.04," in capsys.readouterr().out  # moves with the other rate
+    arguments = (
+        "finetune",
+        variant,
+        "wiki.txt",
+        "--reading_params_path",
+        "a.params",
+        "--writing_params_path",
+        "b.params",
+    )
+    assert execute(monkeypatch, *arguments, "--finetune_corpus_path", "birth_places_train.tsv", *short) == 0
+    record = json.loads(Path("b.params.json").read_text())
+    assert record["recipe"] == asdict(RECIPES["fast"].finetune) | {"epochs": 2}
+    log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000600").Reload()
+    assert log.Scalars("train/lr")[-1].value < 0.2 * 6e-4
 
 
 def test_flags_and_tensorboard(folder, monkeypatch, capsys):

@@ -189,7 +189,7 @@ def test_another_run_is_not_gone_on_with(folder, monkeypatch, capsys):  # noqa: 
     text = Path("wiki.txt").read_text(encoding="utf-8")
     changes = {
         "batch_size": (short("x.params", "--batch_size", "6", "--resume"), text),
-        "learning_rate": (short("x.params", "--pretrain_lr", "1", "--resume"), text),
+        "lr": (short("x.params", "--pretrain_lr", "1", "--resume"), text),
         "seed": (short("x.params", "--seed", "1", "--resume"), text),
         "variant": (("pretrain", "rope", *short()[2:], "--resume"), text),
         "pretrain_corpus_path": (short("x.params", "--resume"), text.replace("Rome", "emoR")),
@@ -241,7 +241,7 @@ def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsy
     assert (record["function"], record["variant"], record["seed"], record["steps"]) == ("pretrain", "vanilla", 7, 6)
     assert record["data"] == {"pretrain_corpus_path": digest("wiki.txt")}
     assert record["parent"] == digest("start.params") and record["params"] == digest("x.params")
-    assert record["flags"]["batch_size"] == 5 and record["training"]["learning_rate"] == 6e-3
+    assert record["flags"]["batch_size"] == 5 and record["recipe"]["lr"] == 6e-3
     assert record["versions"]["torch"] == torch.__version__
     assert record["tokens"] > 0 and record["seconds"] > 0 and 0 < record["loss"] < 10
 

@@ -84,7 +84,7 @@ def test_schedule_stays_in_bounds(tokens, warmup, final):
 def test_only_matrices_decay():
     for variant in ("vanilla", "rope", "synthesizer"):
         model = GPT(config(variant))
-        groups = parameter_groups(model, 0.1)
+        groups = parameter_groups(model.parameters(), 0.1)
         assert [group["weight_decay"] for group in groups] == [0.1, 0]
         listed = [p for group in groups for p in group["params"]]
         assert sorted(map(id, listed)) == sorted(map(id, model.parameters()))
@@ -283,7 +283,7 @@ def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypa
     assert len(calls) == 15 and capsys.readouterr().err.count("No space left on device; the run goes on") == 2
 
 
-@pytest.mark.parametrize("damage", [{}, {"model": {}}, {"optimizer": {}}, {"progress": 3}, {"model": {"slope": 3}}])
+@pytest.mark.parametrize("damage", [{}, {"model": {}}, {"optimizers": []}, {"progress": 3}, {"model": {"slope": 3}}])
 def test_a_state_of_something_else_is_refused(damage, tmp_path):
     one = small_run("rope", tmp_path / "x.state")
     with pytest.raises(InputError, match="not the state of such a run"):

@@ -1,0 +1,54 @@
+"""The recipes: all that can be chosen about a training run, apart from the data, the variant and the seed.
+
+Printed when a run begins, and saved with its parameters. Flags of run.py override single values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How to train once: pretraining, or finetuning. Rates are peaks; the decay is `trainer.lr_factor`'s."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    muon_lr: float = 0.0  # for the weights of the linear layers in the blocks; 0: they have no rate of their own
+    lr_floor: float = 0.1  # share of the peak below which the rate does not fall
+    warmup_tokens: int = 512 * 20
+    # The decay is laid out for that many passes through the corpus, padding counted; None: for the run as it is.
+    horizon_epochs: int | None = None
+    weight_decay: float = 0.1
+    dropout: float = 0.1
+    cloze_share: float = (
+        0.0  # of the examples that are `dataset.ClozeDataset`'s views; in finetuning, beside the questions
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Three ways to train: before any question, on questions after that, and on questions from scratch."""
+
+    pretrain: Phase
+    finetune: Phase
+    scratch: Phase
+
+
+RECIPES = {
+    # The handouts', parts d and f. The horizon of both finetunings is published as 200 passes through the corpus.
+    "handout": Recipe(
+        pretrain=Phase(epochs=650, batch_size=128, lr=6e-3, horizon_epochs=650),
+        finetune=Phase(epochs=10, batch_size=256, lr=6e-4, horizon_epochs=200),
+        scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
+    ),
+    # Many small views of each document, Muon, a decay to almost nothing, questions beside documents (docs/LOG.md).
+    "fast": Recipe(
+        pretrain=Phase(epochs=220, batch_size=64, lr=2e-3, muon_lr=2e-2, lr_floor=0.02, warmup_tokens=200_000,
+                       weight_decay=0.0, dropout=0.0, cloze_share=0.9),
+        finetune=Phase(epochs=10, batch_size=32, lr=6e-4, muon_lr=6e-3, lr_floor=0.0, warmup_tokens=50_000,
+                       weight_decay=0.0, dropout=0.0, cloze_share=0.9),
+        scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
+    ),
+}  # fmt: skip
