@@ -20,7 +20,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ from utils import (
 
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
     from torch.utils.data import Dataset
+    from torch.utils.tensorboard import SummaryWriter
 
     from dataset import CharCorruptionDataset
     from model import GPT
@@ -62,6 +63,7 @@ NEEDED = {
 ALLOWED = {
     "pretrain": (
         TRAINING := [
+            "recipe",
             "reading_params_path",
             "max_epochs",
             "batch_size",
@@ -72,7 +74,7 @@ ALLOWED = {
             "resume",
         ]
     ),
-    "finetune": TRAINING,
+    "finetune": [*TRAINING, "eval_corpus_path"],
     "evaluate": ["batch_size", "finetune_corpus_path", "report_path", "abstain", "calibration_path"],
 }
 
@@ -310,10 +312,16 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         writer = SummaryWriter(folder, purge_step=trainer.steps + 1) if first else None
     except OSError as error:
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
-    trainer.config = replace(config, writer=writer)
+    if writer:
+        writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in asdict(phase).items()))
+    trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, writer, args, corpus))
     try:
         with stopping_when_told(trainer), writer or contextlib.nullcontext():
             trainer.train()
+            if writer:  # for TensorBoard's table of runs, which knows no None
+                settings = asdict(phase) | {"variant": args.variant, "seed": args.seed}
+                settings = {name: str(value) if value is None else value for name, value in settings.items()}
+                writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
     except Stopped as error:
         if first:
             print(f"run.py: {error}; go on with the same command and --resume", file=sys.stderr)
@@ -337,6 +345,48 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         state.write_record(args.writing_params_path, record)
         state.remove_state(config.state_path)
         print(f"Parameters written to {args.writing_params_path}")
+
+
+def watch(
+    trainer: Trainer, writer: SummaryWriter | None, args: argparse.Namespace, corpus: CharCorruptionDataset
+) -> Callable[[int], None]:
+    """What to log after an epoch, some fifty times a run: the loss of span corruption on examples that are always the
+    same and not those of training, a few of them completed, and the accuracy on --eval_corpus_path."""
+    import numpy
+    import torch
+
+    from dataset import MASK, ask
+
+    rng = numpy.random.default_rng(0)
+    some = rng.permutation(len(corpus))[:128]
+    batch = corpus.batch(some, rng)
+    texts = corpus.corrupt(some[:3], rng)
+    prompts = [row[: numpy.flatnonzero(row == MASK)[1] + 1].tolist() for row in texts]
+    questions, places = read_questions(find_corpus(args.eval_corpus_path)) if args.eval_corpus_path else ([], None)
+    asked = [ask(question, corpus.stoi, BLOCK_SIZE, args.eval_corpus_path) for question in questions]
+    every = max(1, trainer.batches.epochs // 50)
+
+    def spell(indices: list[int]) -> str:
+        return "".join(corpus.itos[i] for i in indices)
+
+    @torch.no_grad()
+    def after_epoch(epoch: int) -> None:
+        if writer is None or epoch % every and epoch < trainer.batches.epochs:
+            return
+        trainer.model.eval()
+        loss = sum(trainer.forward(part).item() * share for part, share in trainer.parts(batch, alone=True))
+        writer.add_scalar("heldout/span_corruption_loss", loss, trainer.steps)
+        completions = zip(prompts, trainer.model.generate(prompts, MAX_ANSWER, stop_token=0))
+        text = "".join(f"    {spell(prompt)}  ->  {spell(answer)}\n" for prompt, answer in completions)
+        if places:
+            predictions = [spell(answer) for answer in trainer.model.generate(asked, MAX_ANSWER, stop_token=MASK)]
+            total, correct = score(places, predictions)
+            writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
+            text += "".join(f"    {q}  ->  {a}\n" for q, a in list(zip(questions, predictions))[:10])
+        writer.add_text("completions", text, trainer.steps)
+        trainer.model.train()
+
+    return after_epoch
 
 
 def rescue(model: GPT) -> str:
@@ -451,7 +501,7 @@ def evaluate(args: argparse.Namespace) -> None:
         files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
         files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
         about = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        reach = BLOCK_SIZE * 7 // 8  # pretraining reads no more of a document
+        reach = BLOCK_SIZE * 7 // 8  # span corruption reads no more of a document
         report.write_report(args.report_path, rows, reach, about, finetuning, calibration, args.abstain)
         if finetuning is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")

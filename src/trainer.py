@@ -17,7 +17,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -53,6 +53,7 @@ class TrainerConfig:
     muon_lr: float = 0.0  # if not 0, the matrices of the blocks are trained by Muon instead, at this rate
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
+    after_epoch: Callable[[int], None] | None = None  # called with the number of each epoch that has ended
     ckpt_path: str | None = None  # where the parameters are saved: at the end, or after the best epoch
     run: Any = None  # whatever is to be saved with the state, to know it by
     state_path: str | None = None  # where all that it takes to go on is saved from time to time
@@ -247,8 +248,8 @@ class Trainer:
                 epoch = math.ceil(self.steps / self.batches.per_epoch)
                 state = f"loss {self.loss:.4f}, lr {self.lr:.2e}, {speed:,.0f} tokens/s"
                 progress.show(f"epoch {epoch}/{epochs}", state)
-                if self.losses[1] == self.batches.per_epoch and self.test_dataset is not None:
-                    progress.write(f"epoch {epoch}: loss {self.mean_loss:.4f}, test loss {self.test():.4f}")
+                if self.losses[1] == self.batches.per_epoch:
+                    self.end_epoch(epoch, progress)
                 if self.steps < len(self.batches) and (stop or now - saved >= 60 * config.save_minutes):
                     self.save(progress)
                     saved = time.monotonic()
@@ -258,6 +259,16 @@ class Trainer:
             raise FloatingPointError("the last step has made parameters that are not finite")
         if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
             save_params(self.model, config.ckpt_path)
+
+    def end_epoch(self, epoch: int, progress: Progress) -> None:
+        """Measures the loss on the test set, if there is one, and logs what is known after an epoch."""
+        config = self.config
+        if self.test_dataset is not None:
+            progress.write(f"epoch {epoch}: loss {self.mean_loss:.4f}, test loss {self.test():.4f}")
+        if config.writer:
+            config.writer.add_scalar("train/tokens_per_second", self.tokens / self.seconds, self.steps)
+        if config.after_epoch and distributed.rank() == 0:
+            config.after_epoch(epoch)
 
     @property
     def mean_loss(self) -> float:
@@ -334,15 +345,16 @@ class Trainer:
                 raise
             progress.write(f"warning: {error}; the run goes on, but has not been saved")
 
-    def parts(self, batch: list[torch.Tensor]) -> Iterator[tuple[list[torch.Tensor], float]]:
-        """The rows of the batch that are for this process, on the device, and the share of its targets in them.
+    def parts(self, batch: list[torch.Tensor], alone: bool = False) -> Iterator[tuple[list[torch.Tensor], float]]:
+        """The rows of the batch that are for this process (all, if it is `alone` with it), on the device, and the
+        share of the batch's targets in them.
 
         On a CPU, several parts of a large batch, whose gradients add up to the batch's. That is faster, because what a
         part of this size has to remember for its backward pass stays near the processor, and it takes less memory.
         """
         whole = batch[1]
         counted = not whole.is_floating_point() and bool((whole != PAD).any())
-        rank, size = distributed.rank(), distributed.world_size()
+        rank, size = (0, 1) if alone else (distributed.rank(), distributed.world_size())
         mine = [tensor[rank::size] for tensor in batch]
         n = math.ceil(mine[0].numel() / CPU_TOKENS) if self.device.type == "cpu" and counted else 1
         for part in zip(*(tensor.chunk(max(1, n)) for tensor in mine)):

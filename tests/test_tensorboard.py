@@ -1,0 +1,78 @@
+"""The users' window on a run, looked at as a browser does: through a real TensorBoard's HTTP interface."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from test_run import execute, folder  # noqa: F401  (a fixture)
+
+PRETRAIN = ("pretrain", "rope", "wiki.txt", "--writing_params_path", "a.params", "--max_epochs", "3", "--batch_size", "5",
+            "--device", "cpu")  # fmt: skip
+FINETUNE = ("finetune", "rope", "wiki.txt", "--reading_params_path", "a.params", "--writing_params_path", "b.params",
+            "--finetune_corpus_path", "birth_places_train.tsv", "--eval_corpus_path", "birth_dev.tsv", "--max_epochs", "2",
+            "--batch_size", "4", "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture
+def server(folder, monkeypatch):  # noqa: F811
+    """A function that gets JSON from a TensorBoard server that shows two runs."""
+    assert execute(monkeypatch, *PRETRAIN) == 0
+    assert execute(monkeypatch, *FINETUNE) == 0
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", "expt", "--port", "0", "--host", "127.0.0.1",
+               "--load_fast", "false", "--reload_interval", "1"]  # fmt: skip
+    with open("log", "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        deadline, found = time.monotonic() + 60, None
+        while not found:
+            assert process.poll() is None and time.monotonic() < deadline, Path("log").read_text()
+            time.sleep(0.1)
+            found = re.search(r"http://[^ ]+:\d+/", Path("log").read_text())
+
+        def get(path, body=None):
+            request = urllib.request.Request(found[0] + "data/" + path, data=body and json.dumps(body).encode())
+            if body:
+                request.add_header("Content-Type", "application/json")
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+
+        while len(get("runs")) < 2 or not get("plugin/scalars/tags").get(FINETUNED):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield get
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+PRETRAINED = "pretrain/run_rope_pt_lr_0.006000_ft_lr_0.000600"
+FINETUNED = "finetune/run_rope_pt_lr_0.006000_ft_lr_0.000600"
+
+
+def test_what_tensorboard_shows(server):
+    tags = server("plugin/scalars/tags")
+    train = {f"train/{name}" for name in ("loss", "lr", "grad_norm", "padding", "tokens_per_second")}
+    assert train | {"heldout/span_corruption_loss"} <= set(tags[PRETRAINED])
+    assert train | {"heldout/span_corruption_loss", "dev/accuracy"} <= set(tags[FINETUNED])
+
+    def scalars(run, tag):
+        return [(step, value) for _, step, value in server(f"plugin/scalars/scalars?run={run}&tag={tag}")]
+
+    losses = scalars(PRETRAINED, "train/loss")
+    assert [step for step, _ in losses] == list(range(1, 10)) and losses[-1][1] < losses[0][1]
+    assert [step for step, _ in scalars(PRETRAINED, "heldout/span_corruption_loss")] == [3, 6, 9]
+    assert all(0 <= value < 1 for _, value in scalars(PRETRAINED, "train/padding"))
+    assert all(0 <= value <= 1 for _, value in scalars(FINETUNED, "dev/accuracy"))
+    texts = server("plugin/text/tags")
+    assert all({"completions", "recipe"} <= {tag.split("/")[0] for tag in texts[run]} for run in (PRETRAINED, FINETUNED))
+    text = server(f"plugin/text/text?run={FINETUNED}&tag=completions/text_summary")
+    assert [item["step"] for item in text] == [2, 4] and "Where was Zo Kern born?" not in text[0]["text"]
+    assert "Where was Zoë Kern born?" in text[0]["text"] and "-&gt;" in text[0]["text"]
+    experiment = server("plugin/hparams/experiment", {"experimentName": ""})
+    columns = {info["name"] for info in experiment["hparamInfos"]}
+    assert {"lr", "batch_size", "epochs", "variant", "seed", "dropout"} <= columns
