@@ -136,7 +136,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="in the handouts' recipe: pretrain 650, finetune 75 from scratch or 10 after pretraining",
     )
     training.add_argument(
-        "--batch_size", type=number(int, 1, 10**9), help="in the handouts' recipe: pretrain 128, finetune 256; evaluate: 500"
+        "--batch_size",
+        type=number(int, 1, 10**9),
+        help="in the handouts' recipe: pretrain 128, finetune 256; evaluate: 500",
     )
     training.add_argument(
         "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
