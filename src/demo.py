@@ -3,8 +3,8 @@
 A model is finetuned on questions about some people and asked about others. Without pretraining it can only guess; when
 it has read about them it can know; about people of whom it has read nothing it can, again, only guess. The world has
 several documents about each person, which say the same in other words: facts met in one wording only can hardly be
-asked for in another (Allen-Zhu & Li 2023, Physics of Language Models 3.1). What is done is what the printed commands do. Finished steps are kept in demo/, so an interrupted demo can be gone on
-with; remove the folder to begin anew.
+asked for in another (Allen-Zhu & Li 2023, Physics of Language Models 3.1). What is done is what the printed commands do.
+Finished steps are kept in demo/, and interrupted ones go on; remove the folder to begin anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from utils import ROOT, evaluate_places, read_questions, run_main
 sys.path.insert(0, str(ROOT / "data"))
 
 PEOPLE, DOCUMENTS = 300, 5  # documents about each of them
-VARIANT = "rope"
+VARIANT, EPOCHS = "rope", 70  # of pretraining
 FILES = {"dev": "birth_dev.tsv", "test": "birth_test.tsv", "unseen": "unseen.tsv"}
 
 
@@ -41,6 +41,8 @@ def main() -> None:
         flags |= {"outputs_path" if function == "evaluate" else "writing_params_path": path}
         argv = [function, VARIANT, str(world / "wiki.txt")]
         argv += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+        if Path(path + ".state").exists():
+            argv.append("--resume")
         print("$ python src/run.py", shlex.join(argv), flush=True)
         if Path(path).exists():
             print(f"{path} is there already", flush=True)
@@ -63,10 +65,9 @@ def main() -> None:
     say("Finetuning without pretraining")
     scratch = command("scratch.params", "finetune", max_epochs=75, batch_size=32, **questions)
     say("Pretraining")
-    pretrained = command("pretrain.params", "pretrain", max_epochs=55, batch_size=16, pretrain_lr=1e-3)
+    pretrained = command("pretrain.params", "pretrain", recipe="fast", max_epochs=EPOCHS)
     say("Finetuning after pretraining")
-    finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, batch_size=16, finetune_lr=1e-4,
-                        **questions)  # fmt: skip
+    finetuned = command("finetune.params", "finetune", recipe="fast", reading_params_path=pretrained, **questions)
 
     say("Asking about people that no question of the finetuning was about")
     predictions = {}

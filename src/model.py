@@ -181,14 +181,13 @@ def variant_of(names: Iterable[str]) -> str:
 
 
 def is_plain(name: object, tensor: object) -> bool:
-    """Whether this is a name and an ordinary tensor of finite numbers."""
+    """Whether this is a name and an ordinary tensor of real numbers."""
     return (
         isinstance(name, str)
         and isinstance(tensor, torch.Tensor)
         and tensor.layout == torch.strided
         and tensor.device.type == "cpu"
-        and not (tensor.is_nested or tensor.is_quantized)
-        and bool(tensor.isfinite().all())
+        and not (tensor.is_nested or tensor.is_quantized or tensor.dtype.is_complex)
     )
 
 
@@ -200,7 +199,7 @@ def load_params(model: GPT, path: Path | str) -> None:
     state = load_plain(path, "parameter file")
     if not isinstance(state, dict) or not all(map(is_plain, state, state.values())):
         raise InputError(f"{path}: is not a parameter file: it should hold named tensors of numbers and nothing else")
-    own = model.state_dict()
+    own, read = model.state_dict(), {}
     if "tok_emb.weight" in state and variant_of(state) != variant_of(own):
         raise InputError(f"{path}: holds a {variant_of(state)} model, not a {variant_of(own)} one")
     for name in own:
@@ -210,6 +209,10 @@ def load_params(model: GPT, path: Path | str) -> None:
             what = "vocabulary: use the corpus it was pretrained on" if name == "tok_emb.weight" else "model"
             shapes = f"{name} is {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
             raise InputError(f"{path}: holds a different {what} ({shapes})")
+        # Only now that the size is known, and by nothing that the file may have put in the place of a method.
+        read[name] = torch.empty_like(own[name]).copy_(state[name])
+        if not read[name].isfinite().all():
+            raise InputError(f"{path}: is not a parameter file: {name} should hold finite numbers and nothing else")
     if extra := sorted(set(state) - set(own)):
         raise InputError(f"{path}: holds a different model: it has {extra[0]!r}, too")
-    model.load_state_dict(state)
+    model.load_state_dict(read)

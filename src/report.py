@@ -424,6 +424,10 @@ def make_folder(path: str, *others: Path | str | None) -> None:
     when they would overwrite one of the `others`."""
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("a report needs matplotlib for its figures: pip install -r requirements.txt")
+    if not os.path.exists(path) and any(
+        other and os.path.realpath(other) == os.path.realpath(path) for other in others
+    ):
+        raise InputError(f"{path}: is to be a file as well; name another folder")
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:

@@ -20,8 +20,9 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipe import RECIPES, Phase
@@ -44,7 +45,6 @@ from utils import (
 
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
     from torch.utils.data import Dataset
-    from torch.utils.tensorboard import SummaryWriter
 
     from dataset import CharCorruptionDataset
     from model import GPT
@@ -92,9 +92,18 @@ def number(kind: type, least: float, most: float = math.inf):
     return read
 
 
+def path(text: str) -> str:
+    """A reader of flags: a path, not the empty value of a variable that was never set."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def file_name(text: str) -> str:
     """A reader of flags: a name for a folder, not a path."""
     if os.path.basename(text) != text or text in ("", ".", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a plain name")
+    if not text.isprintable():  # nor are bytes that are no UTF-8, which TensorBoard cannot write
         raise argparse.ArgumentTypeError(f"{text!r} is not a plain name")
     return text
 
@@ -108,18 +117,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("variant", choices=["vanilla", "rope", "synthesizer"])
     parser.add_argument("pretrain_corpus_path", help="the corpus; also looked for at the repository's top and in data/")
     paths = parser.add_argument_group("files (pretrain: R optional, W; finetune: R optional, W, F; evaluate: R, E, O)")
-    paths.add_argument("--reading_params_path", metavar="R", help="parameters to start from, or to evaluate")
-    paths.add_argument("--writing_params_path", metavar="W", help="where the trained parameters go")
-    paths.add_argument("--finetune_corpus_path", metavar="F", help="questions and answers, TSV")
-    paths.add_argument("--eval_corpus_path", metavar="E", help="questions, with or without answers, TSV")
-    paths.add_argument("--outputs_path", metavar="O", help="where the predictions go, one a line")
+    paths.add_argument("--reading_params_path", type=path, metavar="R", help="parameters to start from, or to evaluate")
+    paths.add_argument("--writing_params_path", type=path, metavar="W", help="where the trained parameters go")
+    paths.add_argument("--finetune_corpus_path", type=path, metavar="F", help="questions and answers, TSV")
+    paths.add_argument("--eval_corpus_path", type=path, metavar="E", help="questions, with or without answers, TSV")
+    paths.add_argument("--outputs_path", type=path, metavar="O", help="where the predictions go, one a line")
     judging = parser.add_argument_group("what evaluate can do besides")
-    judging.add_argument("--report_path", metavar="DIR", help="a folder for a report; with F, it tells more")
+    judging.add_argument("--report_path", type=path, metavar="DIR", help="a folder for a report; with F, it tells more")
     judging.add_argument(
         "--abstain", type=number(float, 0, 1), metavar="P", help="answer `unknown` where the confidence is below P"
     )
     judging.add_argument(
         "--calibration_path",
+        type=path,
         metavar="JSON",
         help="report.json of an earlier report, to know confidence by; default: half of E, if it has answers",
     )
@@ -175,12 +185,12 @@ def check_output(args: argparse.Namespace) -> None:
     corpora = [args.pretrain_corpus_path, args.finetune_corpus_path, args.eval_corpus_path]
     inputs = [find_corpus(path) for path in corpora if path] + [args.reading_params_path]
     if args.function == "evaluate":
-        check_writable(args.outputs_path, *inputs)
+        check_writable(args.outputs_path, *inputs, args.reading_params_path + ".json")
         return
     # Training may well overwrite the parameters that it starts from, once it has ended.
     check_writable(args.writing_params_path, *inputs[:-1])
-    state = args.writing_params_path + ".state"
-    check_writable(state, *inputs)
+    for end in (".json", ".state", ".state.previous"):
+        check_writable(args.writing_params_path + end, *inputs)
 
 
 def load_corpus(path: str) -> CharCorruptionDataset:
@@ -193,6 +203,16 @@ def load_corpus(path: str) -> CharCorruptionDataset:
         dataset = CharCorruptionDataset(text, BLOCK_SIZE)
     print(f"Corpus: {describe(found)}: {len(dataset):,} documents, {dataset.vocab_size} symbols")
     return dataset
+
+
+def load_questions(found: Path, corpus: CharCorruptionDataset) -> tuple[list[str], list[str] | None, list[list[int]]]:
+    """The questions of a file, their answers, if it has any, and the prompts that the model is given."""
+    from dataset import ask
+
+    questions, places = read_questions(found)
+    print(f"Questions: {describe(found)}: {len(questions):,}")
+    lines = enumerate(questions, start=1)
+    return questions, places, [ask(text, corpus.stoi, BLOCK_SIZE, f"{found}, line {line}") for line, text in lines]
 
 
 def make_model(args: argparse.Namespace, corpus: CharCorruptionDataset, dropout: float = 0.1) -> GPT:
@@ -265,7 +285,9 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     import distributed
     import state
     from trainer import Batches, Stopped, Trainer, TrainerConfig
+    from watch import watch
 
+    asked = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ([], None, [])
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in asdict(phase).items()))
     model = make_model(args, corpus, phase.dropout)
     if phase.horizon_epochs:
@@ -316,7 +338,7 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
     if writer:
         writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in asdict(phase).items()))
-    trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, writer, args, corpus))
+        trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, *asked))
     try:
         with stopping_when_told(trainer), writer or contextlib.nullcontext():
             trainer.train()
@@ -349,48 +371,6 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         print(f"Parameters written to {args.writing_params_path}")
 
 
-def watch(
-    trainer: Trainer, writer: SummaryWriter | None, args: argparse.Namespace, corpus: CharCorruptionDataset
-) -> Callable[[int], None]:
-    """What to log after an epoch, some fifty times a run: the loss of span corruption on examples that are always the
-    same and not those of training, a few of them completed, and the accuracy on --eval_corpus_path."""
-    import numpy
-    import torch
-
-    from dataset import MASK, ask
-
-    rng = numpy.random.default_rng(0)
-    some = rng.permutation(len(corpus))[:128]
-    batch = corpus.batch(some, rng)
-    texts = corpus.corrupt(some[:3], rng)
-    prompts = [row[: numpy.flatnonzero(row == MASK)[1] + 1].tolist() for row in texts]
-    questions, places = read_questions(find_corpus(args.eval_corpus_path)) if args.eval_corpus_path else ([], None)
-    asked = [ask(question, corpus.stoi, BLOCK_SIZE, args.eval_corpus_path) for question in questions]
-    every = max(1, trainer.batches.epochs // 50)
-
-    def spell(indices: list[int]) -> str:
-        return "".join(corpus.itos[i] for i in indices)
-
-    @torch.no_grad()
-    def after_epoch(epoch: int) -> None:
-        if writer is None or epoch % every and epoch < trainer.batches.epochs:
-            return
-        trainer.model.eval()
-        loss = sum(trainer.forward(part).item() * share for part, share in trainer.parts(batch, alone=True))
-        writer.add_scalar("heldout/span_corruption_loss", loss, trainer.steps)
-        completions = zip(prompts, trainer.model.generate(prompts, MAX_ANSWER, stop_token=0))
-        text = "".join(f"    {spell(prompt)}  ->  {spell(answer)}\n" for prompt, answer in completions)
-        if places:
-            predictions = [spell(answer) for answer in trainer.model.generate(asked, MAX_ANSWER, stop_token=MASK)]
-            total, correct = score(places, predictions)
-            writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
-            text += "".join(f"    {q}  ->  {a}\n" for q, a in list(zip(questions, predictions))[:10])
-        writer.add_text("completions", text, trainer.steps)
-        trainer.model.train()
-
-    return after_epoch
-
-
 def rescue(model: GPT) -> str:
     """Writes the parameters where temporary files go; says where, or that it could not."""
     handle, path = tempfile.mkstemp(suffix=".params")
@@ -421,14 +401,22 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     """Goes back to the saved state. Raises InputError when it is of a run with other data or settings."""
     from state import load_state
 
+    def same(one: object, other: object) -> bool:
+        try:
+            return bool(one == other)
+        except (RuntimeError, TypeError, ValueError):  # a tensor, where there should be none
+            return False
+
     path = trainer.config.state_path
     state = load_state(path)
+    if not isinstance(state["run"], dict):
+        raise InputError(f"{path}: is not a state file")
     for name, now in run.items():
         then = state["run"].get(name)
-        if then == now:
+        if same(then, now):
             continue
         if isinstance(now, dict) and isinstance(then, dict):
-            name = next(key for key in now.keys() | then.keys() if then.get(key) != now.get(key))
+            name = next((key for key in now.keys() | then.keys() if not same(then.get(key), now.get(key))), name)
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with about(path):
         trainer.restore(state)
@@ -456,7 +444,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     import report
-    from dataset import MASK, ask
+    from dataset import MASK
     from trainer import choose_device, keep_memory
 
     if os.environ.get("RANK", "0") != "0":  # one process does it all
@@ -465,11 +453,7 @@ def evaluate(args: argparse.Namespace) -> None:
     keep_memory()
     corpus = load_corpus(args.pretrain_corpus_path)
     found = find_corpus(args.eval_corpus_path)
-    questions, places = read_questions(found)
-    print(f"Questions: {describe(found)}: {len(questions):,}")
-    prompts = [
-        ask(question, corpus.stoi, BLOCK_SIZE, f"{found}, line {line}") for line, question in enumerate(questions, 1)
-    ]
+    questions, places, prompts = load_questions(found, corpus)
     calibration = report.read_calibration(args.calibration_path) if args.calibration_path else None
     if args.abstain is not None and places is None and calibration is None:
         raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")

@@ -79,7 +79,7 @@ def remove_state(path: str) -> None:
     """Removes the state of a run that is done, and what a killed one has left."""
     folder, name = os.path.split(os.path.realpath(path))
     remains = glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.tmp"))
-    for file in (path, path + PREVIOUS, *remains):
+    for file in (path, path + PREVIOUS, *filter(os.path.isfile, remains)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(file)
 
@@ -127,6 +127,7 @@ def check_record(params_path: str, variant: str, vocabulary: str) -> None:
     """Raises InputError when the record of these parameters tells of another variant or vocabulary."""
     record = read_record(params_path) or {}
     if record.get("variant", variant) != variant:
-        raise InputError(f"{params_path}: holds a {record['variant']} model, not a {variant} one")
+        other = record["variant"] if record["variant"] in ("vanilla", "rope", "synthesizer") else "different"
+        raise InputError(f"{params_path}: holds a {other} model, not a {variant} one")
     if record.get("vocabulary", vocabulary) != vocabulary:
         raise InputError(f"{params_path}: was made with another vocabulary; use the corpus it was pretrained on")

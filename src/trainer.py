@@ -158,6 +158,26 @@ def make_optimizers(model: torch.nn.Module, config: TrainerConfig, device: torch
     return optimizers
 
 
+def like(then: object, now: torch.Tensor) -> torch.Tensor:
+    """A copy of the tensor `then`, which has to be one like `now`."""
+    if not isinstance(then, torch.Tensor) or (then.shape, then.dtype) != (now.shape, now.dtype):
+        raise ValueError(f"a tensor of {tuple(now.shape)} is missing")
+    return torch.empty_like(now, requires_grad=False).copy_(then.detach())
+
+
+def moments(optimizer: torch.optim.Optimizer, saved: object) -> dict[str, Any]:
+    """The state of that optimizer with the moments of `saved`; the rest is known without. A moment of another size
+    would have it write beside its memory."""
+    names = ("momentum_buffer",) if isinstance(optimizer, torch.optim.Muon) else ("step", "exp_avg", "exp_avg_sq")
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    found = {}
+    for i, then in saved["state"].items():
+        if type(i) is not int or not 0 <= i < len(parameters) or not isinstance(then, dict):
+            raise ValueError("a moment is of no parameter")
+        found[i] = {name: like(then[name], torch.zeros(()) if name == "step" else parameters[i]) for name in names}
+    return {"state": found, "param_groups": optimizer.state_dict()["param_groups"]}
+
+
 def seed_of(*numbers: int) -> int:
     """A seed for torch that is another one for other numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
@@ -324,12 +344,25 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Goes back to where `state` was made. Raises InputError when it is not the state of such a run."""
         try:
-            self.model.load_state_dict(state["model"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
-            for name, value in state["progress"].items():
+            if not all(isinstance(then, dict) for then in (state["model"], state["progress"], *state["optimizers"])):
+                raise ValueError("these are not named")
+            own = self.state()
+            weights = {name: like(state["model"][name], tensor) for name, tensor in own["model"].items()}
+            pairs = [(o, moments(o, saved)) for o, saved in zip(self.optimizers, state["optimizers"], strict=True)]
+            progress = {name: state["progress"][name] for name in own["progress"]}
+            steps, tokens, seconds, (total, count), best = progress.values()
+            if not (type(steps) is type(tokens) is type(count) is int and 0 <= steps <= len(self.batches)):
+                raise ValueError("the number of steps")
+            if not (0 <= tokens < 2**63 and 0 <= count <= self.batches.per_epoch):
+                raise ValueError("the number of tokens")
+            if not (type(seconds) is type(total) is type(best) is float and 0 <= seconds < math.inf):
+                raise ValueError("the number of seconds")
+            self.model.load_state_dict(weights)
+            for optimizer, checked in pairs:
+                optimizer.load_state_dict(checked)
+            for name, value in progress.items():
                 setattr(self, name, value)
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:  # what a hostile file leads to is of many kinds
             raise InputError(f"this is not the state of such a run ({' '.join(str(error).split())[:100]})") from error
 
     def save(self, progress: Progress | None = None) -> None:

@@ -35,7 +35,8 @@ def reason(error: BaseException) -> str:
 def run_main(main: Callable[[], object]) -> None:
     """Runs a command line; bad input becomes one line on stderr and the exit code 2."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8")  # Windows has other ideas, which lack the mask
+        # Windows has other ideas, which lack the mask; and a name may hold bytes that are no UTF-8.
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         main()
     except InputError as error:
@@ -52,8 +53,15 @@ def run_main(main: Callable[[], object]) -> None:
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are one line long."""
 
+    def parse_args(self, *arguments, **named) -> argparse.Namespace:
+        args = super().parse_args(*arguments, **named)
+        for name, value in vars(args).items():
+            if value == []:  # which Python 3.11 makes of --flag=--
+                self.error(f"argument --{name}: expected one argument")
+        return args
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 @contextlib.contextmanager

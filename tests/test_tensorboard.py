@@ -69,7 +69,9 @@ def test_what_tensorboard_shows(server):
     assert all(0 <= value < 1 for _, value in scalars(PRETRAINED, "train/padding"))
     assert all(0 <= value <= 1 for _, value in scalars(FINETUNED, "dev/accuracy"))
     texts = server("plugin/text/tags")
-    assert all({"completions", "recipe"} <= {tag.split("/")[0] for tag in texts[run]} for run in (PRETRAINED, FINETUNED))
+    assert all(
+        {"completions", "recipe"} <= {tag.split("/")[0] for tag in texts[run]} for run in (PRETRAINED, FINETUNED)
+    )
     text = server(f"plugin/text/text?run={FINETUNED}&tag=completions/text_summary")
     assert [item["step"] for item in text] == [2, 4] and "Where was Zo Kern born?" not in text[0]["text"]
     assert "Where was Zoë Kern born?" in text[0]["text"] and "-&gt;" in text[0]["text"]

@@ -1,0 +1,57 @@
+"""What TensorBoard shows of a run besides its curves: how far the model is, now and then, in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from dataset import MASK, PAD, CharCorruptionDataset
+from trainer import Trainer
+from utils import score
+
+TIMES = 50  # a run, at most; and after its last epoch
+LONGEST = 32  # characters of a completion
+
+
+def watch(
+    trainer: Trainer,
+    corpus: CharCorruptionDataset,
+    writer: SummaryWriter,
+    questions: Sequence[str] = (),
+    places: Sequence[str] | None = None,
+    prompts: Sequence[list[int]] = (),
+) -> Callable[[int], None]:
+    """A function to be called with the number of an epoch that has ended. It logs the loss of span corruption on
+    examples that are always the same and not those of training, a few of them completed; and, if there are questions
+    with their places, as the prompts ask them, how many are answered right, and the first answers."""
+    rng = np.random.default_rng(0)
+    some = rng.permutation(len(corpus))[:128]
+    batch = corpus.batch(some, rng)
+    documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in corpus.corrupt(some[:3], rng)]
+    every = max(1, trainer.batches.epochs // TIMES)
+
+    def spell(indices: list[int]) -> str:
+        return "".join(corpus.itos[i] for i in indices)
+
+    @torch.no_grad()
+    def after_epoch(epoch: int) -> None:
+        if epoch % every and epoch < trainer.batches.epochs:
+            return
+        model = trainer.model
+        model.eval()
+        loss = sum(trainer.forward(part).item() * share for part, share in trainer.parts(batch, alone=True))
+        writer.add_scalar("heldout/span_corruption_loss", loss, trainer.steps)
+        completions = model.generate(documents, LONGEST, stop_token=PAD)
+        shown = list(zip(map(spell, documents), map(spell, completions)))
+        if places:
+            answers = [spell(answer) for answer in model.generate(prompts, LONGEST, stop_token=MASK)]
+            total, correct = score(places, answers)
+            writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
+            shown += list(zip(questions, answers))[:10]
+        writer.add_text("completions", "".join(f"    {a}  ->  {b}\n" for a, b in shown), trainer.steps)
+        model.train()
+
+    return after_epoch
