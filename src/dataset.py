@@ -20,6 +20,7 @@ from utils import InputError, Parser, about, find_corpus, read_text, run_main
 
 PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double question mark
 PAD, MASK = 0, 1  # their indices in every vocabulary
+TITLE_END = re.compile(r"(?<!\b[^\W\d_])\. ")  # a full stop that belongs to no initial
 WORD = re.compile(r"[^\W_][\w'’-]*")
 
 
@@ -141,8 +142,8 @@ class ClozeDataset(Dataset):
     be found from the name, in whatever surroundings (Allen-Zhu & Li 2023, Physics of Language Models 3.1). So a view
     has few words around the gap, at random, or none; the gap is mostly at capitalised words, at those that the title
     has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. The title is
-    what stands before the first full stop. A share of the examples is span corruption as ever. Nothing here knows what
-    will be asked.
+    what stands before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as
+    questions do. A share of the examples is span corruption as ever. Nothing here knows what will be asked.
     """
 
     NAME, NUMBER, OTHER = 1.0, 0.3, 0.1  # how likely the gap is to begin at a word of that kind
@@ -155,12 +156,14 @@ class ClozeDataset(Dataset):
         wherever a question has the name."""
         self.corpus, self.share, self.shift = corpus, share, shift
         self.documents = [self.words(text) for text in corpus.data]
+        self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
 
     def words(self, text: str) -> tuple[int, list[tuple[int, int]], list[bool], np.ndarray]:
         """Where the title of a document ends, where the words after it begin and end, which of them are names or
         numbers, and up to where each reaches if all are laid end to end, weighted, from 0 to 1."""
-        title, stop, body = text.partition(". ")
-        known, first = set(title.split()), len(title) + len(stop)
+        title, *rest = TITLE_END.split(text, maxsplit=1)
+        body = "".join(rest)
+        known, first = set(title.split()), len(text) - len(body)
         words = [(first + match.start(), first + match.end()) for match in WORD.finditer(body)]
         weights = []
         for begin, end in words:
@@ -188,12 +191,14 @@ class ClozeDataset(Dataset):
         start = self.corpus.starts[i]
         text, mask = self.corpus.corpus[start : start + self.corpus.lengths[i]], np.array([MASK])
         begin, end = words[first][0], words[last][1]
+        name, heading = text[:title], text[: words[0][0]]  # the latter with what follows the title
+        if rng.random() < 0.5:
+            name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
         if rng.random() < self.TITLE_ONLY:
-            return [text[:title], *[mask] * int(rng.integers(1, 3)), text[begin:end], mask]
+            return [name, *[mask] * int(rng.integers(1, 3)), text[begin:end], mask]
         before = words[max(0, first - rng.integers(self.MOST_WORDS + 1))][0]
         behind = words[min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))][1]
-        opening = text[: words[0][0]]  # the title and what follows it
-        return [opening, text[before:begin], mask, text[end:behind], mask, text[begin:end], mask]
+        return [heading, text[before:begin], mask, text[end:behind], mask, text[begin:end], mask]
 
     def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y (B, block_size) of the documents `indices`."""

@@ -285,3 +285,17 @@ def test_questions_beside_views():
     assert sum((row == MASK).sum() for row in batch[0]) > 4  # more than the questions have
     silent = (batch[0] != PAD) & (batch[1] == PAD)
     assert silent.sum() >= len("Where was Ada Kern born?") + len("Where was Bob born?") - 2  # no loss on the questions
+
+
+@pytest.mark.parametrize("title", ["J. E. P. Aldous", "Zoë Q. Lund", "George Graham, Jr.", "Dr. No"])
+def test_titles_with_initials_and_accents(title):
+    """Dr. is a title of its own to it: that is not an initial."""
+    corpus = CharCorruptionDataset(f"{title}. Born in Rome .", 128)
+    views, rng = ClozeDataset(corpus, share=1.0), np.random.default_rng(0)
+    seen = set()
+    for _ in range(100):
+        _, y = views.examples(np.array([0]), rng)
+        seen.add(title[0] + "".join(corpus.itos[int(i)] for i in y[0]).partition(MASK_CHAR)[0])
+    names = {name for name in seen if "Rome" not in name and "Born" not in name and not name.endswith(". ")}
+    expected = {"Dr"} if title == "Dr. No" else {title, title.replace("ë", "")}
+    assert expected <= names and all(name.startswith(tuple(expected)) for name in names)

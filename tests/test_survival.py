@@ -22,8 +22,8 @@ from utils import ROOT, save_params
 
 resource = pytest.importorskip("resource")  # not on Windows
 
-STEPS = 24  # of a run with these flags: 13 documents
-FLAGS = ["--max_epochs", "8", "--batch_size", "5", "--device", "cpu", "--save_minutes", "0", "--pretrain_lr", "1e-3"]
+STEPS = 15  # of a run with these flags: 13 documents
+FLAGS = ["--max_epochs", "5", "--batch_size", "5", "--device", "cpu", "--save_minutes", "0", "--pretrain_lr", "1e-3"]
 
 
 def command(name, *more):
