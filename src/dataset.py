@@ -141,14 +141,16 @@ class ClozeDataset(Dataset):
     A fact that is always met in the same words is learned as a continuation of these words. To be asked for, it must
     be found from the name, in whatever surroundings (Allen-Zhu & Li 2023, Physics of Language Models 3.1). So a view
     has few words around the gap, at random, or none; the gap is mostly at capitalised words, at those that the title
-    has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. The title is
-    what stands before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as
+    has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. Half of the
+    views have stray words of some other document before the title, and behind it where nothing else is: whatever
+    stands around a name, as in a question, should not keep it from being known. The title is what stands before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as
     questions do. A share of the examples is span corruption as ever. Nothing here knows what will be asked.
     """
 
     NAME, NUMBER, OTHER = 1.0, 0.3, 0.1  # how likely the gap is to begin at a word of that kind
     TITLE_ONLY = 0.35  # share of views without surroundings
     MOST_WORDS = 4  # before the gap, and behind it
+    STRAY = 0.5  # share of views with words that do not belong there
     JOINED = 0.4  # how likely the gap goes on, if the next word is a name or a number too
 
     def __init__(self, corpus: CharCorruptionDataset, share: float = 0.9, shift: int = 12):
@@ -194,11 +196,24 @@ class ClozeDataset(Dataset):
         name, heading = text[:title], text[: words[0][0]]  # the latter with what follows the title
         if rng.random() < 0.5:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
+        if rng.random() < self.STRAY:
+            space = np.array([self.corpus.stoi.get(" ", MASK)])
+            heading = np.concatenate((self.stray(3, rng), space, heading))
+            name = np.concatenate((self.stray(3, rng), space, name, space, self.stray(2, rng)))
         if rng.random() < self.TITLE_ONLY:
             return [name, *[mask] * int(rng.integers(1, 3)), text[begin:end], mask]
         before = words[max(0, first - rng.integers(self.MOST_WORDS + 1))][0]
         behind = words[min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))][1]
         return [heading, text[before:begin], mask, text[end:behind], mask, text[begin:end], mask]
+
+    def stray(self, most: int, rng: np.random.Generator) -> np.ndarray:
+        """Between one and `most` successive words of a random document, as indices; none if it has none."""
+        i = rng.integers(len(self.documents))
+        words = self.documents[i][1] or [(0, 0)]
+        first = int(rng.integers(len(words)))
+        last = min(len(words) - 1, first + int(rng.integers(most)))
+        start = self.corpus.starts[i]
+        return self.corpus.corpus[start + words[first][0] : start + words[last][1]]
 
     def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y (B, block_size) of the documents `indices`."""

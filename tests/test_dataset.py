@@ -221,8 +221,9 @@ VIEWED = (
 )
 
 
-def test_views_are_the_documents_own_words():
+def test_views_are_the_documents_own_words(monkeypatch):
     """Each is taken apart again: the words around the gap and those in it stand in the document in that order."""
+    monkeypatch.setattr(ClozeDataset, "STRAY", 0)
     corpus = CharCorruptionDataset(VIEWED, 128)
     views = ClozeDataset(corpus, share=1.0)
     rng, seen, bare = np.random.default_rng(0), Counter(), 0
@@ -256,7 +257,8 @@ def test_documents_without_words_or_titles_have_views_too(i):
     assert len(views) == 5
 
 
-def test_a_share_of_the_examples_is_span_corruption():
+def test_a_share_of_the_examples_is_span_corruption(monkeypatch):
+    monkeypatch.setattr(ClozeDataset, "STRAY", 0)
     corpus = CharCorruptionDataset("\n".join(["Ada. Rome ."] * 2000), 128)
     x, _ = ClozeDataset(corpus, share=0.75).examples(np.arange(2000), np.random.default_rng(0))
     views = sum(row.tolist()[:4] == [*(corpus.stoi[c] for c in "Ada"), MASK] for row in x)
@@ -288,8 +290,9 @@ def test_questions_beside_views():
 
 
 @pytest.mark.parametrize("title", ["J. E. P. Aldous", "Zoë Q. Lund", "George Graham, Jr.", "Dr. No"])
-def test_titles_with_initials_and_accents(title):
+def test_titles_with_initials_and_accents(title, monkeypatch):
     """Dr. is a title of its own to it: that is not an initial."""
+    monkeypatch.setattr(ClozeDataset, "STRAY", 0)
     corpus = CharCorruptionDataset(f"{title}. Born in Rome .", 128)
     views, rng = ClozeDataset(corpus, share=1.0), np.random.default_rng(0)
     seen = set()
@@ -299,3 +302,27 @@ def test_titles_with_initials_and_accents(title):
     names = {name for name in seen if "Rome" not in name and "Born" not in name and not name.endswith(". ")}
     expected = {"Dr"} if title == "Dr. No" else {title, title.replace("ë", "")}
     assert expected <= names and all(name.startswith(tuple(expected)) for name in names)
+
+
+def test_half_of_the_views_have_stray_words():
+    """Before the title, and behind it when there is nothing else."""
+    corpus = CharCorruptionDataset("Ada. Rome .\nOther Doc. alpha beta gamma delta .", 128)
+    views, rng, strayed, bare = ClozeDataset(corpus, share=1.0), np.random.default_rng(0), 0, set()
+    for _ in range(1000):
+        x, y = views.examples(np.array([0]), rng)
+        text = "".join(corpus.itos[int(i)] for i in [x[0, 0], *y[0]])
+        before, _, behind = text.partition("Ada")
+        strayed += bool(before)
+        assert before == "" or before in VIEWED_STRAYS
+        if not behind.startswith(". "):
+            bare.add(behind.partition(MASK_CHAR)[0])
+    assert 430 < strayed < 570
+    assert bare == {
+        "",
+        " Rome",
+        *(f" {words}" for words in ("alpha", "beta", "gamma", "delta", "alpha beta", "beta gamma", "gamma delta")),
+    }
+
+
+VIEWED_STRAYS = {f"{words} " for words in ("Rome", "alpha", "beta", "gamma", "delta", "alpha beta", "beta gamma",
+                 "gamma delta", "alpha beta gamma", "beta gamma delta")}  # fmt: skip
