@@ -20,7 +20,7 @@ from utils import ROOT, evaluate_places, read_questions, run_main
 sys.path.insert(0, str(ROOT / "data"))
 
 PEOPLE, DOCUMENTS = 300, 5  # documents about each of them
-VARIANT, EPOCHS = "rope", 70  # of pretraining
+VARIANT = "rope"
 FILES = {"dev": "birth_dev.tsv", "test": "birth_test.tsv", "unseen": "unseen.tsv"}
 
 
@@ -65,9 +65,10 @@ def main() -> None:
     say("Finetuning without pretraining")
     scratch = command("scratch.params", "finetune", max_epochs=75, batch_size=32, **questions)
     say("Pretraining")
-    pretrained = command("pretrain.params", "pretrain", recipe="fast", max_epochs=EPOCHS)
+    pretrained = command("pretrain.params", "pretrain", max_epochs=55, batch_size=16, pretrain_lr=1e-3)
     say("Finetuning after pretraining")
-    finetuned = command("finetune.params", "finetune", recipe="fast", reading_params_path=pretrained, **questions)
+    finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, batch_size=16, finetune_lr=1e-4,
+                        **questions)  # fmt: skip
 
     say("Asking about people that no question of the finetuning was about")
     predictions = {}
