@@ -159,10 +159,13 @@ def make_optimizers(model: torch.nn.Module, config: TrainerConfig, device: torch
 
 
 def like(then: object, now: torch.Tensor) -> torch.Tensor:
-    """A copy of the tensor `then`, which has to be one like `now`."""
+    """A copy of the tensor `then`, which has to be one like `now`, of finite numbers."""
     if not isinstance(then, torch.Tensor) or (then.shape, then.dtype) != (now.shape, now.dtype):
         raise ValueError(f"a tensor of {tuple(now.shape)} is missing")
-    return torch.empty_like(now, requires_grad=False).copy_(then.detach())
+    copy = torch.empty_like(now, requires_grad=False).copy_(then.detach())
+    if not copy.isfinite().all():
+        raise ValueError("a number is not finite")
+    return copy
 
 
 def moments(optimizer: torch.optim.Optimizer, saved: object) -> dict[str, Any]:
