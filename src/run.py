@@ -420,7 +420,7 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with about(path):
         trainer.restore(state)
-    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}")
+    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
 
 
 @contextlib.contextmanager

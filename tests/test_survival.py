@@ -90,11 +90,12 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder):  # noqa: F811
 def test_killed_again_and_again(folder):  # noqa: F811
     """At least 20 times, at random moments from the start of the process on; in the end nobody can tell."""
     finish(start("whole.params"))
-    rng, kills, resumed = random.Random(0), 0, []
+    rng, kills, resumed = random.Random(0), 0, 0
     while True:
         has_state = Path("x.params.state").exists() or begun("x.params")()
         process = start("x.params", *(["--resume"] if has_state else []))
-        if kills < 20 or not resumed:
+        resumed += has_state
+        if kills < 20 or resumed < 8:
             wait_for(lambda: Path("expt/pretrain/x_rope_pt_lr_0.001000_ft_lr_0.000600").exists(), process)
             try:
                 process.wait(timeout=rng.uniform(2, 4.5) if kills % 4 else rng.uniform(0, 2))
@@ -103,19 +104,18 @@ def test_killed_again_and_again(folder):  # noqa: F811
                 kills += 1
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err
-        resumed += [line for line in out.splitlines() if line.startswith("Resumed")]
+        assert not has_state or process.returncode or "Resumed after step" in out
         if process.returncode == 0:
-            if kills >= 20:
+            if kills >= 20 and resumed >= 8:
                 break
             assert same("x.params", "whole.params")
             os.unlink("x.params")  # done before it was killed often enough: again from the start
         else:
             assert process.returncode == -signal.SIGKILL
-    assert kills >= 20 and len(resumed) >= 10
     assert same("x.params", "whole.params")
     assert logged_steps("x") == list(range(1, STEPS + 1))
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
-    print(f"{kills} kills survived, {len(resumed)} times resumed")
+    print(f"{kills} kills survived, {resumed} times resumed")
 
 
 def test_a_second_interrupt_stops_at_once():
