@@ -1,6 +1,6 @@
 """How fast, against what, and what it costs when things grow.
 
-    python bench.py [train|decode|data|all] [--variant vanilla|rope|synthesizer] [--steps 20] [--json FILE]
+    python bench.py [train|decode|data|growth|all] [--variant vanilla|rope|synthesizer] [--steps 20] [--json FILE]
 
 A speed is the median of `--steps` repetitions with the quartiles, taken in turns with those of the textbook code
 (tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout, one question
@@ -226,9 +226,9 @@ def one_at_a_time(model: TextbookGPT, prompts: list[list[int]]) -> None:
 
 
 def bench_decoding(variants: list[str], steps: int) -> None:
-    data = corpus()
+    datasets = work_data()
+    data, names = datasets["pretraining"], datasets["finetuning"]
     questions, _ = read_questions(find_corpus("birth_dev.tsv"))
-    names = work_data()["finetuning"]
     prompts = [ask(question, data.stoi, 128, "") for question in questions]
     for variant in variants:
         set_seed(0)

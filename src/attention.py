@@ -79,8 +79,9 @@ class Places:
     """Where the tokens of a batch (B, T) stand, and which of them each may look at.
 
     `positions` (B, T) are the tokens' positions in their own documents. Several documents may share a row: another
-    one begins where the positions do not go on, and tokens look at the earlier ones of their own document only. With `cache_size` the rows are
-    continued from one call to the next: their keys and values are kept, with room for that many columns.
+    one begins where the positions do not go on, and tokens look at the earlier ones of their own document only. With
+    `cache_size` the rows are continued from one call to the next: their keys and values are kept, with room for that
+    many columns.
 
     `bias` (B, 1, T, S) is added to the attention scores: 0, or -inf where a token must not look. `key_positions`
     (B, S) are the positions of what may be looked at: the T tokens, behind those of earlier calls.

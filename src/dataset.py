@@ -143,8 +143,9 @@ class ClozeDataset(Dataset):
     has few words around the gap, at random, or none; the gap is mostly at capitalised words, at those that the title
     has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. Half of the
     views have stray words of some other document before the title, and behind it where nothing else is: whatever
-    stands around a name, as in a question, should not keep it from being known. The title is what stands before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as
-    questions do. A share of the examples is span corruption as ever. Nothing here knows what will be asked.
+    stands around a name, as in a question, should not keep it from being known. The title is what stands before the
+    first full stop, initials apart; half of the time it loses its non-ASCII characters, as questions do. A share of the
+    examples is span corruption as ever. Nothing here knows what will be asked.
     """
 
     NAME, NUMBER, OTHER = 1.0, 0.3, 0.1  # how likely the gap is to begin at a word of that kind

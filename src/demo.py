@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import run
+from state import has_state, state_path
 from utils import ROOT, evaluate_places, read_questions, run_main
 
 sys.path.insert(0, str(ROOT / "data"))
@@ -41,7 +42,7 @@ def main() -> None:
         flags |= {"outputs_path" if function == "evaluate" else "writing_params_path": path}
         argv = [function, VARIANT, str(world / "wiki.txt")]
         argv += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
-        if Path(path + ".state").exists():
+        if has_state(state_path(path)):
             argv.append("--resume")
         print("$ python src/run.py", shlex.join(argv), flush=True)
         if Path(path).exists():

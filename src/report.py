@@ -512,6 +512,7 @@ def summarise(
         "seen_people": int(seen.sum()),
         "sequence_probability": {name: float(value) for name, value in quartiles},
     }
+    places = Counter(answer for _, answer in finetuning or ())
     curves, areas = {}, {}
     if (area := auroc(logp, seen)) is not None:
         areas["seen"], curves["seen"] = area, thin(roc(logp, seen))
@@ -532,7 +533,7 @@ def summarise(
             summary["baselines"][BASELINES[1]] = share(correct, len(rows))
         tables = {"position": position_groups(rows, reach)}
         if finetuning:
-            tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
+            tables["frequency"] = frequency_groups(rows, places)
         tables["seen"] = (["yes" if flag else "no" for flag in seen], ["yes", "no"])
         summary["by"] = {name: by_group(names, right, order) for name, (names, order) in tables.items()}
 
@@ -586,7 +587,6 @@ def summarise(
     if given and finetuning and not right.all():
         wrong = [row for row, flag in zip(rows, right) if not flag]
         nearest = nearest_names([person(row.question) for row in wrong], names)
-        places = Counter(answer for _, answer in finetuning)
         same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
         chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)
         summary["nearest"] = {"wrong": len(wrong), "equal": same, "share": same / len(wrong), "share_by_chance": chance}

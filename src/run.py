@@ -101,9 +101,8 @@ def path(text: str) -> str:
 
 def file_name(text: str) -> str:
     """A reader of flags: a name for a folder, not a path."""
-    if os.path.basename(text) != text or text in ("", ".", ".."):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a plain name")
-    if not text.isprintable():  # nor are bytes that are no UTF-8, which TensorBoard cannot write
+    plain = os.path.basename(text) == text and text not in ("", ".", "..")
+    if not plain or not text.isprintable():  # as bytes that are no UTF-8 are not; TensorBoard cannot write them
         raise argparse.ArgumentTypeError(f"{text!r} is not a plain name")
     return text
 
@@ -182,15 +181,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def check_output(args: argparse.Namespace) -> None:
     """Raises InputError when what the command is to write cannot be written, or would overwrite what it reads."""
+    from state import PREVIOUS, record_path, state_path
+
     corpora = [args.pretrain_corpus_path, args.finetune_corpus_path, args.eval_corpus_path]
     inputs = [find_corpus(path) for path in corpora if path] + [args.reading_params_path]
     if args.function == "evaluate":
-        check_writable(args.outputs_path, *inputs, args.reading_params_path + ".json")
+        check_writable(args.outputs_path, *inputs, record_path(args.reading_params_path))
         return
     # Training may well overwrite the parameters that it starts from, once it has ended.
     check_writable(args.writing_params_path, *inputs[:-1])
-    for end in (".json", ".state", ".state.previous"):
-        check_writable(args.writing_params_path + end, *inputs)
+    state = state_path(args.writing_params_path)
+    for path in (record_path(args.writing_params_path), state, state + PREVIOUS):
+        check_writable(path, *inputs)
 
 
 def load_corpus(path: str) -> CharCorruptionDataset:
@@ -338,7 +340,7 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
     if writer:
         writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in asdict(phase).items()))
-        trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, *asked))
+        trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, MAX_ANSWER, *asked))
     try:
         with stopping_when_told(trainer), writer or contextlib.nullcontext():
             trainer.train()
@@ -447,8 +449,6 @@ def evaluate(args: argparse.Namespace) -> None:
     from dataset import MASK
     from trainer import choose_device, keep_memory
 
-    if os.environ.get("RANK", "0") != "0":  # one process does it all
-        return
     check_output(args)
     keep_memory()
     corpus = load_corpus(args.pretrain_corpus_path)
@@ -497,6 +497,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     first = os.environ.get("RANK", "0") == "0"  # of several processes, which torchrun numbers so
+    if args.function == "evaluate" and not first:  # one process does it all
+        return
     try:
         with contextlib.redirect_stdout(sys.stdout if first else io.StringIO()):
             {"pretrain": pretrain, "finetune": finetune, "evaluate": evaluate}[args.function](args)

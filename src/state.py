@@ -22,7 +22,7 @@ from typing import Any
 import numpy
 import torch
 
-from utils import ROOT, InputError, load_plain, seal, temporary_beside, write_atomically, write_through
+from utils import ROOT, InputError, digest, load_plain, seal, write_atomically
 
 PREVIOUS = ".previous"  # is added to the name of a state file when a newer one takes its place
 
@@ -30,6 +30,11 @@ PREVIOUS = ".previous"  # is added to the name of a state file when a newer one 
 def state_path(params_path: str) -> str:
     """Where the state of the run is that is to write `params_path`."""
     return params_path + ".state"
+
+
+def record_path(params_path: str) -> str:
+    """Where the record of parameters is."""
+    return params_path + ".json"
 
 
 def has_state(path: str) -> bool:
@@ -44,13 +49,8 @@ def save_state(state: dict[str, Any], path: str) -> None:
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    buffer.write(seal(buffer.getvalue()))
-    with temporary_beside(path) as temporary:
-        with open(temporary, "wb") as file:
-            write_through(file, buffer.getbuffer())
-        if os.path.exists(path):
-            os.replace(path, path + PREVIOUS)
-        os.replace(temporary, path)
+    buffer.write(seal(buffer.getbuffer()))
+    write_atomically(path, buffer.getbuffer(), previous=path + PREVIOUS)
 
 
 def load_state(path: str) -> dict[str, Any]:
@@ -84,12 +84,6 @@ def remove_state(path: str) -> None:
             os.unlink(file)
 
 
-def digest(path: Path | str) -> str:
-    """The SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def vocabulary_digest(itos: dict[int, str]) -> str:
     """The SHA-256 of the characters, in order."""
     return hashlib.sha256("".join(itos[i] for i in range(len(itos))).encode("utf-32-le", "surrogatepass")).hexdigest()
@@ -111,13 +105,13 @@ def write_record(params_path: str, record: dict[str, Any]) -> None:
     """Writes beside a parameter file how it was made, and its own digest, so that the two cannot be mixed up."""
     record = record | {"params": digest(params_path)}
     text = json.dumps(record, indent=1, ensure_ascii=True) + "\n"
-    write_atomically(params_path + ".json", text.encode())
+    write_atomically(record_path(params_path), text.encode())
 
 
 def read_record(params_path: str) -> dict[str, Any] | None:
     """The record of a parameter file; None if there is none, or it belongs to other parameters."""
     try:
-        record = json.loads(Path(params_path + ".json").read_bytes())
+        record = json.loads(Path(record_path(params_path)).read_bytes())
         return record if record["params"] == digest(params_path) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -301,7 +301,7 @@ class Trainer:
     def step(self, batch: Any) -> bool:
         """One update of the parameters; `loss` is then the loss before it. Returns whether to stop: what one process
         has been told, all have to do."""
-        config, numbers = self.config, {}
+        config = self.config
         torch.manual_seed(seed_of(config.seed, 2, self.steps, distributed.rank()))
         tokens = int((batch[0] != PAD).sum())
         self.steps, self.tokens = self.steps + 1, self.tokens + tokens
@@ -389,12 +389,13 @@ class Trainer:
         part of this size has to remember for its backward pass stays near the processor, and it takes less memory.
         """
         whole = batch[1]
-        counted = not whole.is_floating_point() and bool((whole != PAD).any())
+        targets = (whole != PAD).sum()
+        counted = not whole.is_floating_point() and bool(targets)
         rank, size = (0, 1) if alone else (distributed.rank(), distributed.world_size())
         mine = [tensor[rank::size] for tensor in batch]
         n = math.ceil(mine[0].numel() / CPU_TOKENS) if self.device.type == "cpu" and counted else 1
         for part in zip(*(tensor.chunk(max(1, n)) for tensor in mine)):
-            share = float((part[1] != PAD).sum() / (whole != PAD).sum()) if counted else len(part[1]) / len(whole)
+            share = float((part[1] != PAD).sum() / targets) if counted else len(part[1]) / len(whole)
             if share:
                 yield [tensor.to(self.device, non_blocking=True) for tensor in part], share
 

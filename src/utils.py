@@ -104,11 +104,15 @@ def read_text(path: Path | str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def digest(path: Path | str) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def describe(path: Path | str) -> str:
     """Path, size and digest of a file, so that a log says which data a run has seen."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{path} ({Path(path).stat().st_size:,} bytes, sha256 {digest[:8]})"
+    return f"{path} ({Path(path).stat().st_size:,} bytes, sha256 {digest(path)[:8]})"
 
 
 @contextlib.contextmanager
@@ -149,12 +153,16 @@ def write_through(file: BinaryIO, content: bytes | memoryview) -> None:
     os.fsync(file.fileno())
 
 
-def write_atomically(path: Path | str, content: bytes | memoryview) -> None:
-    """Writes a temporary file beside `path`, then renames it: the file is there whole, or not at all."""
+def write_atomically(path: Path | str, content: bytes | memoryview, previous: Path | str | None = None) -> None:
+    """Writes a temporary file beside `path`, then renames it: the file is there whole, or not at all. What was there
+    before is kept as `previous`, if that is given."""
+    target = os.path.realpath(path)
     with temporary_beside(path) as temporary:
         with open(temporary, "wb") as file:
             write_through(file, content)
-        os.replace(temporary, os.path.realpath(path))
+        if previous and os.path.exists(target):
+            os.replace(target, previous)
+        os.replace(temporary, target)
 
 
 def save_params(model: torch.nn.Module, path: Path | str) -> None:
@@ -166,7 +174,7 @@ def save_params(model: torch.nn.Module, path: Path | str) -> None:
     write_atomically(path, buffer.getbuffer())
 
 
-def seal(content: bytes) -> bytes:
+def seal(content: bytes | memoryview) -> bytes:
     """What a file ends with so that damage is noticed."""
     return hashlib.sha256(content).digest()
 

@@ -13,20 +13,21 @@ from trainer import Trainer
 from utils import score
 
 TIMES = 50  # a run, at most; and after its last epoch
-LONGEST = 32  # characters of a completion
 
 
 def watch(
     trainer: Trainer,
     corpus: CharCorruptionDataset,
     writer: SummaryWriter,
+    longest: int,
     questions: Sequence[str] = (),
     places: Sequence[str] | None = None,
     prompts: Sequence[list[int]] = (),
 ) -> Callable[[int], None]:
     """A function to be called with the number of an epoch that has ended. It logs the loss of span corruption on
-    examples that are always the same and not those of training, a few of them completed; and, if there are questions
-    with their places, as the prompts ask them, how many are answered right, and the first answers."""
+    examples that are always the same and not those of training, a few of them completed, by `longest` characters at
+    most; and, if there are questions with their places, as the prompts ask them, how many are answered right, and the
+    first answers."""
     rng = np.random.default_rng(0)
     some = rng.permutation(len(corpus))[:128]
     batch = corpus.batch(some, rng)
@@ -44,10 +45,10 @@ def watch(
         model.eval()
         loss = sum(trainer.forward(part).item() * share for part, share in trainer.parts(batch, alone=True))
         writer.add_scalar("heldout/span_corruption_loss", loss, trainer.steps)
-        completions = model.generate(documents, LONGEST, stop_token=PAD)
+        completions = model.generate(documents, longest, stop_token=PAD)
         shown = list(zip(map(spell, documents), map(spell, completions)))
         if places:
-            answers = [spell(answer) for answer in model.generate(prompts, LONGEST, stop_token=MASK)]
+            answers = [spell(answer) for answer in model.generate(prompts, longest, stop_token=MASK)]
             total, correct = score(places, answers)
             writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
             shown += list(zip(questions, answers))[:10]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_run import folder  # noqa: F401  (a fixture)
 from test_survival import FLAGS, STEPS, logged_steps, same
 
 import distributed
@@ -71,7 +70,7 @@ def children(pid):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes by /proc")
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_is_restarted_and_the_run_goes_on(victim, folder):  # noqa: F811
+def test_a_killed_process_is_restarted_and_the_run_goes_on(victim, folder):
     """The same bits as without the kill; one log without gaps; only the first process writes."""
 
     def start(name):

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import PEOPLE, execute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,13 +27,9 @@ import report
 import run
 from dataset import MASK
 from model import GPT, GPTConfig
-from utils import InputError, run_main, save_params
+from utils import InputError, save_params
 
 DATA = Path(__file__).resolve().parent.parent / "data"
-PEOPLE = [(f"{first} {last}", place)
-          for first, place in zip(("Ada", "Bob", "Zoë"), ("Rome", "Oslo", "Paris"))
-          for last in ("Kern", "Lund", "Muir", "Nash")]  # fmt: skip
-
 # Confidences, with many ties, and whether the answers are right.
 JUDGED = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.95, 1.0]) | st.floats(0, 1), st.booleans()),
                   min_size=1, max_size=30)  # fmt: skip
@@ -412,32 +409,17 @@ def test_the_same_report_is_the_same_file(tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A small corpus with its questions and a model that knows nothing, in the folder that the commands run in."""
-    monkeypatch.chdir(tmp_path)
-    documents = [f"{name}. {name} was born in {place} ?" for name, place in PEOPLE]
-    Path("wiki.txt").write_text("\n".join([*documents, "Where"]), encoding="utf-8")
+def folder(folder):
+    """That of the other commands' tests with more questions, and with a model that knows nothing."""
     questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
-    Path("birth_places_train.tsv").write_text("".join(questions[:8]), encoding="utf-8")
     Path("birth_dev.tsv").write_text("".join(questions[4:]), encoding="utf-8")
-    Path("inputs.tsv").write_text("".join(q.split("\t")[0] + "\n" for q in questions[4:]), encoding="utf-8")
     torch.manual_seed(0)
     save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "model")
-    return tmp_path
+    return folder
 
 
 EVALUATE = ["evaluate", "vanilla", "wiki.txt", "--reading_params_path", "model", "--outputs_path", "out"]
-DEV, INPUTS = ["--eval_corpus_path", "birth_dev.tsv"], ["--eval_corpus_path", "inputs.tsv"]
-
-
-def execute(monkeypatch, *arguments):
-    """Runs a command line in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-    try:
-        run_main(run.main)
-    except SystemExit as end:
-        return end.code
-    return 0
+DEV, INPUTS = ["--eval_corpus_path", "birth_dev.tsv"], ["--eval_corpus_path", "birth_test_inputs.tsv"]
 
 
 def read_table(path):
@@ -512,7 +494,10 @@ def test_abstaining(folder, monkeypatch, capsys):
         ([*DEV, "--abstain", "nan"], "--abstain"),
         ([*DEV, "--calibration_path", "good.json"], "no use for --calibration_path without"),
         ([*DEV, "--finetune_corpus_path", "birth_places_train.tsv"], "no use for --finetune_corpus_path without"),
-        ([*DEV, "--report_path", "r", "--finetune_corpus_path", "inputs.tsv"], "inputs.tsv, line 1: has no answer"),
+        (
+            [*DEV, "--report_path", "r", "--finetune_corpus_path", "birth_test_inputs.tsv"],
+            "birth_test_inputs.tsv, line 1: has no answer",
+        ),
         ([*DEV, "--report_path", "r", "--finetune_corpus_path", "nowhere.tsv"], "nowhere.tsv: no such file"),
         ([*DEV, "--report_path", "wiki.txt"], "wiki.txt: cannot be made a folder"),
         ([*DEV, "--report_path", "wiki.txt/r"], "wiki.txt/r: cannot be made a folder"),

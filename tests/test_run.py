@@ -10,18 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import run
 from model import GPT, GPTConfig
 from recipe import RECIPES
-from utils import find_corpus, run_main, save_params
+from utils import find_corpus, save_params
 
 ROOT = Path(__file__).parent.parent
-PEOPLE = [(f"{first} {last}", place)
-          for first, place in zip(("Ada", "Bob", "Zoë"), ("Rome", "Oslo", "Paris"))
-          for last in ("Kern", "Lund", "Muir", "Nash")]  # fmt: skip
-
 # The commands of the handouts as they stand there, line ends included: 000 (d), (f), (g) and 001 (d), (f), (g).
 HANDOUT_000 = r"""
 python src/run.py finetune vanilla wiki.txt \
@@ -72,30 +69,6 @@ HANDOUT_001 = HANDOUT_000.replace("rope", "synthesizer").replace("birth_places_t
 def commands(handout):
     lines = handout.replace("\\\n", " ").strip().splitlines()
     return [shlex.split(line.removeprefix("python src/run.py")) for line in lines]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with a small corpus and its questions, in which the commands run."""
-    monkeypatch.chdir(tmp_path)
-    documents = [f"{name}. {name} was born in {place} ?" for name, place in PEOPLE]
-    Path("wiki.txt").write_text("\n".join([*documents, "Where"]), encoding="utf-8")
-    questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
-    Path("birth_places_train.tsv").write_text("".join(questions[:8]), encoding="utf-8")
-    Path("birth_dev.tsv").write_text("".join(questions[8:]), encoding="utf-8")
-    asked = "".join(q.split("\t")[0] + "\n" for q in questions[4:])
-    Path("birth_test_inputs.tsv").write_text(asked, encoding="utf-8")
-    return tmp_path
-
-
-def execute(monkeypatch, *arguments):
-    """Runs a command line in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
-    try:
-        run_main(run.main)
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 @pytest.mark.parametrize("handout", [HANDOUT_000, HANDOUT_001], ids=["000", "001"])

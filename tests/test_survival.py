@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_run import execute, folder  # noqa: F401  (a fixture)
 
 import run
 from model import GPT, GPTConfig
@@ -67,7 +67,7 @@ def begun(name):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_save_and_say_how_to_go_on(number, code, folder):  # noqa: F811
+def test_signals_save_and_say_how_to_go_on(number, code, folder):
     finish(start("whole.params"))
     process = start("x.params")
     wait_for(begun("x.params"), process)
@@ -87,7 +87,7 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(folder):  # noqa: F811
+def test_killed_again_and_again(folder):
     """At least 20 times, at random moments from the start of the process on; in the end nobody can tell."""
     finish(start("whole.params"))
     rng, kills, resumed = random.Random(0), 0, 0
@@ -136,7 +136,7 @@ def limit_files(pid, size):
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets one process limit another")
-def test_a_full_disk(folder):  # noqa: F811
+def test_a_full_disk(folder):
     """While it lasts, the run goes on without saving. If it lasts to the end, the last state is still there."""
     finish(start("whole.params"))
     process = start("x.params")
@@ -150,7 +150,7 @@ def test_a_full_disk(folder):  # noqa: F811
     assert same("x.params", "whole.params") and not list(folder.glob(".*"))
 
 
-def test_the_output_folder_disappears(folder):  # noqa: F811
+def test_the_output_folder_disappears(folder):
     Path("out").mkdir()
     process = start("out/x.params")
     wait_for(begun("out/x.params"), process)
@@ -182,7 +182,7 @@ def interrupted(monkeypatch):
         assert execute(monkeypatch, *short()) == 143
 
 
-def test_another_run_is_not_gone_on_with(folder, monkeypatch, capsys):  # noqa: F811
+def test_another_run_is_not_gone_on_with(folder, monkeypatch, capsys):
     """Not with other data or settings, whose digests are in the state."""
     interrupted(monkeypatch)
     before = Path("x.params.state").read_bytes()
@@ -205,7 +205,7 @@ def test_another_run_is_not_gone_on_with(folder, monkeypatch, capsys):  # noqa: 
     assert execute(monkeypatch, *short("x.params", "--resume")) == 0
 
 
-def test_the_state_before_is_used_when_the_last_is_damaged(folder, monkeypatch, capsys):  # noqa: F811
+def test_the_state_before_is_used_when_the_last_is_damaged(folder, monkeypatch, capsys):
     assert execute(monkeypatch, *short("whole.params")) == 0
     interrupted(monkeypatch)
     Path("x.params.state").write_bytes(Path("x.params.state").read_bytes()[:-1000])
@@ -214,14 +214,14 @@ def test_the_state_before_is_used_when_the_last_is_damaged(folder, monkeypatch, 
     assert same("x.params", "whole.params")
 
 
-def test_no_place_for_the_state(folder, monkeypatch, capsys):  # noqa: F811
+def test_no_place_for_the_state(folder, monkeypatch, capsys):
     if not Path("/proc/self").exists():
         pytest.skip("there is no folder here in which not even an administrator may write")
     assert execute(monkeypatch, *short("/proc/x.params")) == 2
     assert "/proc/x.params: cannot be written" in capsys.readouterr().err
 
 
-def test_out_of_memory_names_the_knobs(folder, monkeypatch, capsys):  # noqa: F811
+def test_out_of_memory_names_the_knobs(folder, monkeypatch, capsys):
     from trainer import Trainer
 
     for exhausting in (lambda *_: torch.empty(2**60), lambda *_: bytearray(2**60)):
@@ -234,7 +234,7 @@ def test_out_of_memory_names_the_knobs(folder, monkeypatch, capsys):  # noqa: F8
             state.unlink()
 
 
-def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsys):  # noqa: F811
+def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsys):
     save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "start.params")
     assert execute(monkeypatch, *short("x.params", "--reading_params_path", "start.params", "--seed", "7")) == 0
     record = json.loads(Path("x.params.json").read_text())
@@ -257,7 +257,7 @@ def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsy
     assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 0
 
 
-def test_the_same_command_gives_the_same_bits(folder):  # noqa: F811
+def test_the_same_command_gives_the_same_bits(folder):
     """In another process, too; and another seed does not."""
     for name, seed in {"a.params": "3", "b.params": "3", "c.params": "4"}.items():
         finish(start(name, "--seed", seed, "--max_epochs", "2"))

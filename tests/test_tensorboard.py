@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from test_run import execute, folder  # noqa: F401  (a fixture)
+from commands import execute
 
 PRETRAIN = ("pretrain", "rope", "wiki.txt", "--writing_params_path", "a.params", "--max_epochs", "3", "--batch_size", "5",
             "--device", "cpu")  # fmt: skip
@@ -19,7 +19,7 @@ FINETUNE = ("finetune", "rope", "wiki.txt", "--reading_params_path", "a.params",
 
 
 @pytest.fixture
-def server(folder, monkeypatch):  # noqa: F811
+def server(folder, monkeypatch):
     """A function that gets JSON from a TensorBoard server that shows two runs."""
     assert execute(monkeypatch, *PRETRAIN) == 0
     assert execute(monkeypatch, *FINETUNE) == 0

@@ -1,0 +1,20 @@
+"""What the tests of the commands share, besides the fixture `folder` of conftest.py."""
+
+import sys
+
+import run
+from utils import run_main
+
+PEOPLE = [(f"{first} {last}", place)
+          for first, place in zip(("Ada", "Bob", "Zoë"), ("Rome", "Oslo", "Paris"))
+          for last in ("Kern", "Lund", "Muir", "Nash")]  # fmt: skip
+
+
+def execute(monkeypatch, *arguments):
+    """Runs a command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
+    try:
+        run_main(run.main)
+    except SystemExit as end:
+        return end.code
+    return 0
