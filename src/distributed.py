@@ -9,6 +9,8 @@ up. So a run does not depend on how many processes there are. With one process, 
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from typing import Any
 
 import torch
@@ -32,8 +34,33 @@ def start(device: torch.device) -> torch.device:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    store, rank, size = next(dist.rendezvous("env://"))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=afresh(store, rank, size), rank=rank, world_size=size)
     return device
+
+
+def afresh(store: dist.Store, rank: int, size: int) -> dist.Store:
+    """A part of `store` in which these processes, and none before them, have written.
+
+    torchrun keeps its store when it restarts the processes, and in it the addresses of those that are gone: who comes
+    early would knock at a dead one's door. So the first process makes up a mark, and each other one writes its name
+    under the mark that it finds, again and again, until the maker of the mark has answered it.
+    """
+    if rank == 0:
+        mark = uuid.uuid4().hex
+        store.set("mark", mark)
+        for other in range(1, size):
+            name = store.get(f"{mark}/{other}").decode()
+            store.set(f"{mark}/{other}/{name}", "met")
+        return dist.PrefixStore(mark, store)
+    name = uuid.uuid4().hex
+    while True:
+        mark = store.get("mark").decode()
+        store.set(f"{mark}/{rank}", name)
+        if store.check([f"{mark}/{rank}/{name}"]):
+            return dist.PrefixStore(mark, store)
+        time.sleep(0.1)
 
 
 def finish() -> None:

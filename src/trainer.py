@@ -50,6 +50,7 @@ class TrainerConfig:
     warmup_tokens: float = 375e6
     final_tokens: float = 260e9
     lr_floor: float = 0.1  # what the decay ends at, of the learning rate
+    hold: float | None = None  # see `lr_factor`
     muon_lr: float = 0.0  # if not 0, the matrices of the blocks are trained by Muon instead, at this rate
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
@@ -120,11 +121,18 @@ def keep_memory() -> None:
     mallopt(top_pad, 2**26)
 
 
-def lr_factor(tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1) -> float:
+def lr_factor(
+    tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1, hold: float | None = None
+) -> float:
     """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls
-    along a cosine that ends at `final_tokens`, but never below `floor`."""
+    along a cosine that ends at `final_tokens`, but never below `floor`.
+
+    With `hold`, it stays at 1 for that share of the run first, and falls in a straight line then.
+    """
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
+    if hold is not None:
+        return max(floor, min(1.0, (final_tokens - tokens) / ((1 - hold) * final_tokens)))
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))
     return max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
@@ -305,7 +313,7 @@ class Trainer:
         torch.manual_seed(seed_of(config.seed, 2, self.steps, distributed.rank()))
         tokens = int((batch[0] != PAD).sum())
         self.steps, self.tokens = self.steps + 1, self.tokens + tokens
-        schedule = (config.warmup_tokens, config.final_tokens, config.lr_floor)
+        schedule = (config.warmup_tokens, config.final_tokens, config.lr_floor, config.hold)
         factor = lr_factor(self.tokens, *schedule) if config.lr_decay else 1.0
         self.lr = config.learning_rate * factor
         for optimizer, lr in zip(self.optimizers, (config.learning_rate, config.muon_lr)):

@@ -47,6 +47,31 @@ def test_the_number_of_processes_makes_no_difference(variant, processes, tmp_pat
         assert torch.allclose(several["model"][name], tensor, atol=1e-4), name
 
 
+@pytest.mark.parametrize("late", [0, 1])
+def test_restarted_processes_meet_each_other_and_not_the_dead(late, tmp_path):
+    """One of two is killed, both are started again, and one comes two seconds late. torchrun's store, which it keeps,
+    tells the other one the address of a process that is gone."""
+    script = tmp_path / "worker.py"
+    script.write_text(f"""
+import os, signal, sys, time
+sys.path.insert(0, {str(ROOT / "src")!r})
+import torch, distributed
+again, rank = os.environ["TORCHELASTIC_RESTART_COUNT"] == "1", int(os.environ["RANK"])
+time.sleep(2 * (again and rank == {late}))
+distributed.start(torch.device("cpu"))
+assert distributed.from_first([rank]) == [0]
+if not again and rank == 1 - {late}:
+    os.kill(os.getpid(), signal.SIGKILL)
+print(distributed.add_up([], 1.0)[0])
+distributed.finish()
+""")
+    command = torchrun(2, str(script))
+    command.insert(command.index("--nproc_per_node=2"), "--max_restarts=1")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("2.0") == 2
+
+
 def test_with_one_process_nothing_happens():
     parameter = torch.nn.Parameter(torch.ones(2))
     assert distributed.add_up([parameter], 2.5, 0.0) == [2.5, 0.0] and parameter.grad is None
