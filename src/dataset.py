@@ -75,6 +75,7 @@ class CharCorruptionDataset(Dataset):
             raise InputError("the corpus is empty")
         self.PAD_CHAR, self.MASK_CHAR = PAD_CHAR, MASK_CHAR
         self.block_size = block_size
+        self.longest = block_size * 7 // 8  # characters of a document that are read, at most
         self.data = data.removesuffix("\n").split("\n")  # the documents
         symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data))]
         for char in (PAD_CHAR, MASK_CHAR):
@@ -114,8 +115,7 @@ class CharCorruptionDataset(Dataset):
     def corrupt(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The strings of `block_size + 1` characters described above, as indices, one row a document."""
         column = (len(indices), 1)
-        longest = self.block_size * 7 // 8
-        length = np.minimum(self.lengths[indices, None], rng.integers(4, longest, column, endpoint=True))
+        length = np.minimum(self.lengths[indices, None], rng.integers(4, self.longest, column, endpoint=True))
         # Uniform between 1 and half the length less 1, then rounded up or down at random, so that the mean is exactly
         # a quarter. Under four characters that is impossible: one character is masked, if there is one.
         masked = np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)

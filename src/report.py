@@ -56,6 +56,12 @@ UNKNOWN = "unknown"  # the answer of such a model when it does
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
 POINTS = 501  # of a curve at most, so that many questions make no large file
+PROBES = {  # of probes.py
+    "masked": "says the place when exactly that is missing in the person's document",
+    "context": "says it after the words that stand before it",
+    "name": "goes on as the document does after the name",
+    "question": "says the place when asked",
+}
 BASELINES = ("always London", "guessed from the name (naive Bayes)")
 FREQUENCIES = ((0, 0), (1, 1), (2, 4), (5, 19), (20, math.inf))  # how often finetuning had the place, by groups
 
@@ -651,12 +657,16 @@ def write_report(
     finetuning: Sequence[tuple[str, str]] | None = None,
     calibration: Calibration | None = None,
     abstain: float | None = None,
+    probes: dict[str, tuple[int, int]] | None = None,
 ) -> dict[str, Any]:
     """Writes the three files into `folder`, which is there, and returns the statistics; see `summarise`.
 
-    `about` says by name what was evaluated. Raises InputError when a file cannot be written.
+    `about` says by name what was evaluated, `probes` is from `probes.probe`. Raises InputError when a file cannot be
+    written.
     """
     summary = {"about": about} | summarise(rows, reach, finetuning, calibration, abstain)
+    if probes:
+        summary["probes"] = {name: share(right, people) for name, (right, people) in probes.items()}
     page = report_page(summary)
     write_lines(os.path.join(folder, FILES[0]), table_lines(rows, abstain is not None))
     write_json(os.path.join(folder, FILES[1]), summary)
@@ -810,6 +820,12 @@ def report_page(summary: dict[str, Any]) -> str:
     else:
         parts.append(f"<p>{n} questions without answers: what is right cannot be said, and is left out.</p>")
     parts.append(table(["", ""], [[escaped(name), escaped(value)] for name, value in summary["about"].items()]))
+    if "probes" in summary:
+        people = summary["probes"]["question"]["questions"]
+        parts += ["<h2>From reading to answering</h2>", f"<p>For the {people} people whose document tells the place "]
+        parts[-1] += "within what span corruption reads. What is known in the document's own words and cannot be said "
+        parts[-1] += "when asked has been stored, but not extracted.</p>"
+        parts.append(accuracy_table("the model", [(PROBES[name], row) for name, row in summary["probes"].items()]))
     if given:
         parts += accuracy_parts(summary)
     parts += trust_parts(summary)

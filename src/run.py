@@ -65,6 +65,7 @@ ALLOWED = {
         TRAINING := [
             "recipe",
             "reading_params_path",
+            "eval_corpus_path",
             "max_epochs",
             "batch_size",
             "num_workers",
@@ -74,7 +75,7 @@ ALLOWED = {
             "resume",
         ]
     ),
-    "finetune": [*TRAINING, "eval_corpus_path"],
+    "finetune": TRAINING,
     "evaluate": ["batch_size", "finetune_corpus_path", "report_path", "abstain", "calibration_path"],
 }
 
@@ -115,7 +116,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("function", choices=["pretrain", "finetune", "evaluate"])
     parser.add_argument("variant", choices=["vanilla", "rope", "synthesizer"])
     parser.add_argument("pretrain_corpus_path", help="the corpus; also looked for at the repository's top and in data/")
-    paths = parser.add_argument_group("files (pretrain: R optional, W; finetune: R optional, W, F; evaluate: R, E, O)")
+    paths = parser.add_argument_group(
+        "files (pretrain: W, R and E optional; finetune: W, F, R and E optional; evaluate: R, E, O)"
+    )
     paths.add_argument("--reading_params_path", type=path, metavar="R", help="parameters to start from, or to evaluate")
     paths.add_argument("--writing_params_path", type=path, metavar="W", help="where the trained parameters go")
     paths.add_argument("--finetune_corpus_path", type=path, metavar="F", help="questions and answers, TSV")
@@ -446,6 +449,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Asks every question of a file and writes the answers, one a line (handout 000, part d); reports, if told to."""
     from tqdm import tqdm
 
+    import probes
     import report
     from dataset import MASK
     from trainer import choose_device, keep_memory
@@ -488,8 +492,10 @@ def evaluate(args: argparse.Namespace) -> None:
         files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
         files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
         about = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        reach = BLOCK_SIZE * 7 // 8  # span corruption reads no more of a document
-        report.write_report(args.report_path, rows, reach, about, finetuning, calibration, args.abstain)
+        probed = probes.probe(model, probes.prompts_of(questions, places or (), corpus), corpus)
+        report.write_report(
+            args.report_path, rows, corpus.longest, about, finetuning, calibration, args.abstain, probed
+        )
         if finetuning is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+import probes
 from dataset import MASK, PAD, CharCorruptionDataset
 from trainer import Trainer
 from utils import score
 
 TIMES = 50  # a run, at most; and after its last epoch
+PROBED = 128  # people
 
 
 def watch(
@@ -26,13 +28,14 @@ def watch(
 ) -> Callable[[int], None]:
     """A function to be called with the number of an epoch that has ended. It logs the loss of span corruption on
     examples that are always the same and not those of training, a few of them completed, by `longest` characters at
-    most; and, if there are questions with their places, as the prompts ask them, how many are answered right, and the
-    first answers."""
+    most; and, if there are questions with their places, as the prompts ask them, how many are answered right, the first
+    answers, and what `probes` finds out about some of the people."""
     rng = np.random.default_rng(0)
     some = rng.permutation(len(corpus))[:128]
     batch = corpus.batch(some, rng)
     documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in corpus.corrupt(some[:3], rng)]
     every = max(1, trainer.batches.epochs // TIMES)
+    probed = probes.prompts_of(questions, places or (), corpus, PROBED)
 
     def spell(indices: list[int]) -> str:
         return "".join(corpus.itos[i] for i in indices)
@@ -52,6 +55,8 @@ def watch(
             total, correct = score(places, answers)
             writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
             shown += list(zip(questions, answers))[:10]
+            for name, (right, people) in probes.probe(model, probed, corpus).items():
+                writer.add_scalar(f"probe/{name}", right / people, trainer.steps)
         writer.add_text("completions", "".join(f"    {a}  ->  {b}\n" for a, b in shown), trainer.steps)
         model.train()
 

@@ -27,6 +27,7 @@ import report
 import run
 from dataset import MASK
 from model import GPT, GPTConfig
+from probes import PROBES
 from utils import InputError, save_params
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -448,6 +449,8 @@ def test_evaluate_with_a_report(folder, monkeypatch, capsys):
     summary = report.read_json("new/r/report.json")
     assert "model (" in summary["about"]["parameters"]
     assert set(summary["by"]) == {"position", "frequency", "seen"} and len(summary["baselines"]) == 2
+    assert set(summary["probes"]) == set(report.PROBES) == set(PROBES)
+    assert all(counts["questions"] == 2 for counts in summary["probes"].values())
 
 
 def test_without_finetuning_questions_or_answers(folder, monkeypatch, capsys):

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from commands import execute
 
+from probes import PROBES
+
 PRETRAIN = ("pretrain", "rope", "wiki.txt", "--writing_params_path", "a.params", "--max_epochs", "3", "--batch_size", "5",
-            "--device", "cpu")  # fmt: skip
+            "--eval_corpus_path", "birth_dev.tsv", "--device", "cpu")  # fmt: skip
 FINETUNE = ("finetune", "rope", "wiki.txt", "--reading_params_path", "a.params", "--writing_params_path", "b.params",
             "--finetune_corpus_path", "birth_places_train.tsv", "--eval_corpus_path", "birth_dev.tsv", "--max_epochs", "2",
             "--batch_size", "4", "--device", "cpu")  # fmt: skip
@@ -57,8 +59,8 @@ FINETUNED = "finetune/run_rope_pt_lr_0.006000_ft_lr_0.000600"
 def test_what_tensorboard_shows(server):
     tags = server("plugin/scalars/tags")
     train = {f"train/{name}" for name in ("loss", "lr", "grad_norm", "padding", "tokens_per_second")}
-    assert train | {"heldout/span_corruption_loss"} <= set(tags[PRETRAINED])
-    assert train | {"heldout/span_corruption_loss", "dev/accuracy"} <= set(tags[FINETUNED])
+    known = {"heldout/span_corruption_loss", "dev/accuracy", *(f"probe/{name}" for name in PROBES)}
+    assert train | known <= set(tags[PRETRAINED]) & set(tags[FINETUNED])
 
     def scalars(run, tag):
         return [(step, value) for _, step, value in server(f"plugin/scalars/scalars?run={run}&tag={tag}")]
@@ -66,6 +68,7 @@ def test_what_tensorboard_shows(server):
     losses = scalars(PRETRAINED, "train/loss")
     assert [step for step, _ in losses] == list(range(1, 10)) and losses[-1][1] < losses[0][1]
     assert [step for step, _ in scalars(PRETRAINED, "heldout/span_corruption_loss")] == [3, 6, 9]
+    assert [step for step, _ in scalars(PRETRAINED, "probe/context")] == [3, 6, 9]
     assert all(0 <= value < 1 for _, value in scalars(PRETRAINED, "train/padding"))
     assert all(0 <= value <= 1 for _, value in scalars(FINETUNED, "dev/accuracy"))
     texts = server("plugin/text/tags")

@@ -1,0 +1,73 @@
+"""Four ways to find out what a model knows of the people it is asked about, from reading along to answering.
+
+    masked      Ada Lovelace. Ada was born in MASK , a mathematician MASK     the place is what is missing
+    context     Ada Lovelace. Ada was born in MASK MASK                       the same, with nothing behind it
+    name        Ada Lovelace.                                                 goes on as the document does
+    question    Where was Ada Lovelace born? MASK                             is answered with the place
+
+Whoever fails at the first two has not stored the fact; whoever passes these and fails at the last cannot get it out
+(Allen-Zhu & Li 2023, Physics of Language Models 3.1). The questions should not be those of finetuning. What is said
+after the place does not count, except after a question: span corruption does not teach a model where to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dataset import MASK, CharCorruptionDataset, ask
+from model import GPT
+from report import find_word, person
+
+PROBES = ("masked", "context", "name", "question")
+BEHIND = 24  # characters, at most, that are shown behind the place
+STARTED = 16  # characters of the document after the name and its full stop
+
+
+def prompts_of(
+    questions: Sequence[str], places: Sequence[str], corpus: CharCorruptionDataset, most: int | None = None
+) -> dict[str, list[tuple[list[int], str]]]:
+    """What the model is given for each probe, as indices, and what it should say then, for the people whose document
+    tells the place within what span corruption reads, the first `most` of them. They are the same for each probe, so
+    that the shares compare."""
+    documents = {}
+    for document in corpus.data:
+        documents.setdefault(document.partition(".")[0], []).append(document)
+    prompts: dict[str, list[tuple[list[int], str]]] = {name: [] for name in PROBES}
+
+    def encode(text: str) -> list[int]:
+        return [corpus.stoi[char] for char in text]
+
+    for question, place in zip(questions, places):
+        if len(prompts["name"]) == most:
+            break
+        name = person(question)
+        for document in documents.get(name.partition(".")[0], []):
+            begin = find_word(document.replace(name, "\0" * len(name)), place)
+            end = begin + len(place)
+            if not document.startswith(name + ". ") or begin < 0 or end > corpus.longest:
+                continue
+            head = len(name) + 2
+            before, behind = encode(document[:begin]), encode(document[end : min(end + BEHIND, corpus.longest)])
+            prompts["masked"].append(([*before, MASK, *behind, MASK], place))
+            prompts["context"].append(([*before, MASK, MASK], place))
+            prompts["name"].append((encode(document[:head]), document[head : head + STARTED]))
+            prompts["question"].append((ask(question, corpus.stoi, corpus.block_size, question), place))
+            break
+    return prompts
+
+
+def probe(
+    model: GPT, prompts: dict[str, list[tuple[list[int], str]]], corpus: CharCorruptionDataset
+) -> dict[str, tuple[int, int]]:
+    """For how many of the people of `prompts_of` the model says what it should, and how many they are, by probe. Empty
+    for nobody."""
+    counts = {}
+    for name, pairs in prompts.items():
+        longest = max((len(right) for _, right in pairs), default=0) + 1
+        answers = model.generate([tokens for tokens, _ in pairs], longest, stop_token=MASK)
+        said = ["".join(corpus.itos[i] for i in answer) for answer in answers]
+        if name != "question":
+            said = [text[: len(right)] for text, (_, right) in zip(said, pairs)]
+        if pairs:
+            counts[name] = sum(text == right for text, (_, right) in zip(said, pairs)), len(pairs)
+    return counts
