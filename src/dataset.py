@@ -141,17 +141,17 @@ class ClozeDataset(Dataset):
     A fact that is always met in the same words is learned as a continuation of these words. To be asked for, it must
     be found from the name, in whatever surroundings (Allen-Zhu & Li 2023, Physics of Language Models 3.1). So a view
     has few words around the gap, at random, or none; the gap is mostly at capitalised words, at those that the title
-    has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. Half of the
+    has not (salient spans: Guu et al. 2020, REALM, section 3.4), less often at numbers and other words. Some of the
     views have stray words of some other document before the title, and behind it where nothing else is: whatever
     stands around a name, as in a question, should not keep it from being known. The title is what stands before the
     first full stop, initials apart; half of the time it loses its non-ASCII characters, as questions do. A share of the
-    examples is span corruption as ever. Nothing here knows what will be asked.
+    examples may be span corruption as ever. Nothing here knows what will be asked.
     """
 
-    NAME, NUMBER, OTHER = 1.0, 0.3, 0.1  # how likely the gap is to begin at a word of that kind
+    NAME, NUMBER, OTHER = 1.0, 0.15, 0.1  # how likely the gap is to begin at a word of that kind
     TITLE_ONLY = 0.35  # share of views without surroundings
     MOST_WORDS = 4  # before the gap, and behind it
-    STRAY = 0.5  # share of views with words that do not belong there
+    STRAY = 0.3  # share of views with words that do not belong there
     JOINED = 0.4  # how likely the gap goes on, if the next word is a name or a number too
 
     def __init__(self, corpus: CharCorruptionDataset, share: float = 0.9, shift: int = 12):
@@ -297,19 +297,20 @@ class NameDataset(Dataset):
         return x, y.masked_fill(torch.from_numpy(silent), PAD)
 
 
-class RehearsalDataset(Dataset):
-    """Questions, each beside a view of some document: what was read is not forgotten, and how to say it is learned
-    (mixed training: Allen-Zhu & Li 2023, section 3)."""
+class MixedDataset(Dataset):
+    """Questions, and with each of them several views of other documents: what is read then is stored where questions
+    find it, and what was read is not forgotten (mixed training: Allen-Zhu & Li 2023, section 3)."""
 
-    def __init__(self, names: NameDataset, documents: ClozeDataset):
-        self.names, self.documents = names, documents
+    def __init__(self, names: NameDataset, documents: ClozeDataset, views: int):
+        """`views` is how many there are with each question."""
+        self.names, self.documents, self.views = names, documents, views
 
     def __len__(self) -> int:
         return len(self.names)
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The questions `indices` and as many random views, in packed rows, see `pack`, with shifted positions."""
-        views = self.documents.examples(rng.integers(0, len(self.documents), len(indices)), rng)
+        """The questions `indices` and views of random documents, in packed rows, see `pack`, with shifted positions."""
+        views = self.documents.examples(rng.integers(0, len(self.documents), self.views * len(indices)), rng)
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
         return self.documents.shifted(pack(x, y), rng)

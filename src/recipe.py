@@ -23,9 +23,8 @@ class Phase:
     horizon_epochs: int | None = None
     weight_decay: float = 0.1
     dropout: float = 0.1
-    cloze_share: float = (
-        0.0  # of the examples that are `dataset.ClozeDataset`'s views; in finetuning, beside the questions
-    )
+    cloze_share: float = 0.0  # of the documents that become `dataset.ClozeDataset`'s views; the others are corrupted
+    views: int = 0  # in finetuning, documents that are read on with each question; batch_size counts questions only
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,13 @@ RECIPES = {
         finetune=Phase(epochs=10, batch_size=256, lr=6e-4, horizon_epochs=200),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
-    # Many small views of each document, Muon, a decay to almost nothing, questions beside documents (docs/LOG.md).
+    # Many small views of each document, and Muon. Most is learned while the rates fall, and what is learned before the
+    # first question is hard to ask for; so the rates fall once only, in finetuning, which goes on reading (docs/LOG.md).
     "fast": Recipe(
-        pretrain=Phase(epochs=220, batch_size=64, lr=2e-3, muon_lr=2e-2, lr_floor=0.02, hold=0.4, warmup_tokens=200_000,
-                       weight_decay=0.0, dropout=0.0, cloze_share=0.9),
-        finetune=Phase(epochs=10, batch_size=32, lr=6e-4, muon_lr=6e-3, lr_floor=0.0, hold=0.0, warmup_tokens=50_000,
-                       weight_decay=0.0, dropout=0.0, cloze_share=0.9),
+        pretrain=Phase(epochs=100, batch_size=64, lr=2e-3, muon_lr=2e-2, lr_floor=1.0, warmup_tokens=200_000,
+                       weight_decay=0.0, dropout=0.0, cloze_share=1.0),
+        finetune=Phase(epochs=3, batch_size=1, lr=2e-3, muon_lr=2e-2, lr_floor=0.0, hold=0.0, warmup_tokens=50_000,
+                       weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=64),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip

@@ -248,7 +248,7 @@ def pretrain(args: argparse.Namespace) -> None:
 
 def finetune(args: argparse.Namespace) -> None:
     """Questions and answers, after pretraining or from scratch (handout 000, parts c and f)."""
-    from dataset import ClozeDataset, NameDataset, RehearsalDataset
+    from dataset import ClozeDataset, MixedDataset, NameDataset
 
     check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
@@ -258,7 +258,7 @@ def finetune(args: argparse.Namespace) -> None:
         names = NameDataset(corpus, text)
     print(f"Questions: {describe(found)}: {len(names):,}")
     phase = choose_phase(args, "finetune" if args.reading_params_path else "scratch")
-    dataset = RehearsalDataset(names, ClozeDataset(corpus, phase.cloze_share)) if phase.cloze_share else names
+    dataset = MixedDataset(names, ClozeDataset(corpus, phase.cloze_share), phase.views) if phase.views else names
     train(args, phase, corpus, dataset)
 
 
@@ -298,8 +298,10 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     if phase.horizon_epochs:
         final_tokens = phase.horizon_epochs * len(corpus) * BLOCK_SIZE
     else:
-        epoch = Batches(dataset, phase.batch_size, 1, args.seed)
-        final_tokens = phase.epochs * sum(int((epoch[step][0] != 0).sum()) for step in range(len(epoch)))
+        first = Batches(dataset, phase.batch_size, 1, args.seed)
+        counted = range(min(64, len(first)))
+        tokens = sum(int((first[step][0] != 0).sum()) for step in counted)
+        final_tokens = phase.epochs * len(first) * tokens // len(counted)
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     run = {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "dtype": args.dtype or "auto",

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from dataset import MASK, PAD, CharCorruptionDataset, ClozeDataset, NameDataset, RehearsalDataset, ask, pack
+from dataset import MASK, PAD, CharCorruptionDataset, ClozeDataset, MixedDataset, NameDataset, ask, pack
 from utils import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -281,10 +281,13 @@ def test_shifted_positions_go_on_and_stay_in_the_block():
 def test_questions_beside_views():
     corpus = CharCorruptionDataset(VIEWED + "\nWhere was ?", 128)
     names = NameDataset(corpus, "Where was Ada Kern born?\tRome\nWhere was Bob born?\tOslo\n")
-    batch = RehearsalDataset(names, ClozeDataset(corpus, share=1.0)).batch(np.array([1, 0]), np.random.default_rng(0))
+    mixed = MixedDataset(names, ClozeDataset(corpus, share=1.0), views=3)
+    assert len(mixed) == 2
+    batch = mixed.batch(np.array([1, 0]), np.random.default_rng(0))
+    begins = (batch[2] == batch[2][:, :1]) & (batch[0] != PAD)  # all documents of a row begin at the same position
+    assert begins.sum() == 2 + 3 * 2
     text = ["".join(corpus.itos[int(i)] for i in row) for row in batch[0]]
     assert sum(row.count("born?" + MASK_CHAR) for row in text) == 2
-    assert sum((row == MASK).sum() for row in batch[0]) > 4  # more than the questions have
     silent = (batch[0] != PAD) & (batch[1] == PAD)
     assert silent.sum() >= len("Where was Ada Kern born?") + len("Where was Bob born?") - 2  # no loss on the questions
 

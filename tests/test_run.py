@@ -138,8 +138,10 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert execute(monkeypatch, *arguments, "--finetune_corpus_path", "birth_places_train.tsv", *short) == 0
     record = json.loads(Path("b.params.json").read_text())
     assert record["recipe"] == asdict(RECIPES["fast"].finetune) | {"epochs": 2}
-    log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000600").Reload()
-    assert log.Scalars("train/lr")[-1].value < 0.2 * 6e-4
+    log = EventAccumulator(f"expt/pretrain/fast_{variant}_pt_lr_0.004000_ft_lr_0.000600").Reload()
+    assert log.Scalars("train/lr")[-1].value == pytest.approx(4e-3)  # held to the end
+    log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.002000").Reload()
+    assert log.Scalars("train/lr")[-1].value < 0.2 * 2e-3
 
 
 def test_flags_and_tensorboard(folder, monkeypatch, capsys):
