@@ -17,7 +17,7 @@ class Phase:
     lr: float
     muon_lr: float = 0.0  # for the weights of the linear layers in the blocks; 0: they have no rate of their own
     lr_floor: float = 0.1  # share of the peak below which the rate does not fall
-    hold: float | None = None  # share of the run before a straight decay begins; None: a cosine from the start
+    linear_decay: bool = False  # rather than along a cosine
     warmup_tokens: int = 512 * 20
     # The decay is laid out for that many passes through the corpus, padding counted; None: for the run as it is.
     horizon_epochs: int | None = None
@@ -48,7 +48,7 @@ RECIPES = {
     "fast": Recipe(
         pretrain=Phase(epochs=100, batch_size=64, lr=2e-3, muon_lr=2e-2, lr_floor=1.0, warmup_tokens=200_000,
                        weight_decay=0.0, dropout=0.0, cloze_share=1.0),
-        finetune=Phase(epochs=3, batch_size=1, lr=2e-3, muon_lr=2e-2, lr_floor=0.0, hold=0.0, warmup_tokens=50_000,
+        finetune=Phase(epochs=3, batch_size=1, lr=2e-3, muon_lr=2e-2, lr_floor=0.0, linear_decay=True, warmup_tokens=50_000,
                        weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=64),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),

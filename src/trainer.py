@@ -50,7 +50,7 @@ class TrainerConfig:
     warmup_tokens: float = 375e6
     final_tokens: float = 260e9
     lr_floor: float = 0.1  # what the decay ends at, of the learning rate
-    hold: float | None = None  # see `lr_factor`
+    linear_decay: bool = False  # rather than along a cosine
     muon_lr: float = 0.0  # if not 0, the matrices of the blocks are trained by Muon instead, at this rate
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
@@ -122,19 +122,14 @@ def keep_memory() -> None:
 
 
 def lr_factor(
-    tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1, hold: float | None = None
+    tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1, linear: bool = False
 ) -> float:
     """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls
-    along a cosine that ends at `final_tokens`, but never below `floor`.
-
-    With `hold`, it stays at 1 for that share of the run first, and falls in a straight line then.
-    """
+    along a cosine, or in a straight line too, that ends at `final_tokens`, but never below `floor`."""
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
-    if hold is not None:
-        return max(floor, min(1.0, (final_tokens - tokens) / ((1 - hold) * final_tokens)))
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))
-    return max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
+    return max(floor, 1.0 - progress if linear else 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict]:
@@ -313,7 +308,7 @@ class Trainer:
         torch.manual_seed(seed_of(config.seed, 2, self.steps, distributed.rank()))
         tokens = int((batch[0] != PAD).sum())
         self.steps, self.tokens = self.steps + 1, self.tokens + tokens
-        schedule = (config.warmup_tokens, config.final_tokens, config.lr_floor, config.hold)
+        schedule = (config.warmup_tokens, config.final_tokens, config.lr_floor, config.linear_decay)
         factor = lr_factor(self.tokens, *schedule) if config.lr_decay else 1.0
         self.lr = config.learning_rate * factor
         for optimizer, lr in zip(self.optimizers, (config.learning_rate, config.muon_lr)):

@@ -73,18 +73,15 @@ def test_schedule_against_a_table():
         assert lr_factor(tokens, 100, 1000) == pytest.approx(factor, abs=1e-6)
 
 
-def test_schedule_that_holds_the_rate_first():
-    table = {0: 0, 50: 0.5, 100: 1, 400: 1, 550: 0.75, 700: 0.5, 940: 0.1, 1000: 0.05, 5000: 0.05}
+def test_straight_schedule_against_a_table():
+    table = {0: 0, 50: 0.5, 100: 1, 325: 0.75, 550: 0.5, 910: 0.1, 955: 0.05, 1000: 0.05, 5000: 0.05}
     for tokens, factor in table.items():
-        assert lr_factor(tokens, 100, 1000, floor=0.05, hold=0.4) == pytest.approx(factor, abs=1e-6)
-    assert lr_factor(500, 0, 1000, floor=0.0, hold=0.0) == 0.5
+        assert lr_factor(tokens, 100, 1000, floor=0.05, linear=True) == pytest.approx(factor, abs=1e-6)
 
 
-@given(
-    st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**9), st.none() | st.floats(0, 1, exclude_max=True)
-)
-def test_schedule_stays_in_bounds(tokens, warmup, final, hold):
-    factor = lr_factor(tokens, warmup, final, hold=hold)
+@given(st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**9), st.booleans())
+def test_schedule_stays_in_bounds(tokens, warmup, final, linear):
+    factor = lr_factor(tokens, warmup, final, linear=linear)
     assert 0 <= factor <= 1
     assert tokens < warmup or factor >= 0.1
     assert tokens < max(final, warmup) + 1 or factor == 0.1  # never climbs again
