@@ -307,7 +307,7 @@ def test_titles_with_initials_and_accents(title, monkeypatch):
     assert expected <= names and all(name.startswith(tuple(expected)) for name in names)
 
 
-def test_half_of_the_views_have_stray_words():
+def test_some_of_the_views_have_stray_words():
     """Before the title, and behind it when there is nothing else."""
     corpus = CharCorruptionDataset("Ada. Rome .\nOther Doc. alpha beta gamma delta .", 128)
     views, rng, strayed, bare = ClozeDataset(corpus, share=1.0), np.random.default_rng(0), 0, set()
@@ -319,7 +319,7 @@ def test_half_of_the_views_have_stray_words():
         assert before == "" or before in VIEWED_STRAYS
         if not behind.startswith(". "):
             bare.add(behind.partition(MASK_CHAR)[0])
-    assert 430 < strayed < 570
+    assert 230 < strayed < 370  # of 1,000; ClozeDataset.STRAY is their share
     assert bare == {
         "",
         " Rome",
