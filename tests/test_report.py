@@ -450,7 +450,7 @@ def test_evaluate_with_a_report(folder, monkeypatch, capsys):
     assert "model (" in summary["about"]["parameters"]
     assert set(summary["by"]) == {"position", "frequency", "seen"} and len(summary["baselines"]) == 2
     assert set(summary["probes"]) == set(report.PROBES) == set(PROBES)
-    assert all(counts["questions"] == 2 for counts in summary["probes"].values())
+    assert all(counts["questions"] == len(PEOPLE) - 4 for counts in summary["probes"].values())
 
 
 def test_without_finetuning_questions_or_answers(folder, monkeypatch, capsys):
