@@ -283,25 +283,32 @@ def tensorboard_name(args: argparse.Namespace) -> str:
     return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
 
 
+def schedule_tokens(phase: Phase, corpus: CharCorruptionDataset, dataset: Dataset, seed: int) -> int:
+    """How many tokens the learning rate decays over: the recipe's horizon, or the whole run, estimated from its first
+    batches."""
+    from trainer import PAD, Batches
+
+    if phase.horizon_epochs:
+        return phase.horizon_epochs * len(corpus) * BLOCK_SIZE
+    batches = Batches(dataset, phase.batch_size, phase.epochs, seed)
+    first = range(min(64, len(batches)))
+    tokens = sum(int((batches[step][0] != PAD).sum()) for step in first)
+    return len(batches) * tokens // len(first)
+
+
 def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset, dataset: Dataset) -> None:
     """Trains, and writes the parameters and their record when all is done; until then there is the state of the run."""
     from torch.utils.tensorboard import SummaryWriter
 
     import distributed
     import state
-    from trainer import Batches, Stopped, Trainer, TrainerConfig
+    from trainer import Stopped, Trainer, TrainerConfig
     from watch import watch
 
     asked = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ([], None, [])
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in asdict(phase).items()))
     model = make_model(args, corpus, phase.dropout)
-    if phase.horizon_epochs:
-        final_tokens = phase.horizon_epochs * len(corpus) * BLOCK_SIZE
-    else:
-        first = Batches(dataset, phase.batch_size, 1, args.seed)
-        counted = range(min(64, len(first)))
-        tokens = sum(int((first[step][0] != 0).sum()) for step in counted)
-        final_tokens = phase.epochs * len(first) * tokens // len(counted)
+    final_tokens = schedule_tokens(phase, corpus, dataset, args.seed)
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     run = {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "dtype": args.dtype or "auto",
