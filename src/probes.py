@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dataset import MASK, CharCorruptionDataset, ask
+import report
+from dataset import MASK, CharCorruptionDataset, ask, encode
 from model import GPT
-from report import find_word, person
 
-PROBES = ("masked", "context", "name", "question")
+PROBES = tuple(report.PROBES)
 BEHIND = 24  # characters, at most, that are shown behind the place
 STARTED = 16  # characters of the document after the name and its full stop
 
@@ -29,28 +29,23 @@ def prompts_of(
     """What the model is given for each probe, as indices, and what it should say then, for the people whose document
     tells the place within what span corruption reads, the first `most` of them. They are the same for each probe, so
     that the shares compare."""
-    documents = {}
-    for document in corpus.data:
-        documents.setdefault(document.partition(".")[0], []).append(document)
+    documents_of = report.by_person(corpus.data)
     prompts: dict[str, list[tuple[list[int], str]]] = {name: [] for name in PROBES}
-
-    def encode(text: str) -> list[int]:
-        return [corpus.stoi[char] for char in text]
-
     for question, place in zip(questions, places):
         if len(prompts["name"]) == most:
             break
-        name = person(question)
-        for document in documents.get(name.partition(".")[0], []):
-            begin = find_word(document.replace(name, "\0" * len(name)), place)
+        name = report.person(question)
+        for document in documents_of(name):
+            begin = report.find_told(document, name, place)
             end = begin + len(place)
             if not document.startswith(name + ". ") or begin < 0 or end > corpus.longest:
                 continue
-            head = len(name) + 2
-            before, behind = encode(document[:begin]), encode(document[end : min(end + BEHIND, corpus.longest)])
+            tokens = encode(document, corpus.stoi, name)
+            head, before = tokens[: len(name) + 2], tokens[:begin]
+            behind = tokens[end : min(end + BEHIND, corpus.longest)]
             prompts["masked"].append(([*before, MASK, *behind, MASK], place))
             prompts["context"].append(([*before, MASK, MASK], place))
-            prompts["name"].append((encode(document[:head]), document[head : head + STARTED]))
+            prompts["name"].append((head, document[len(head) : len(head) + STARTED]))
             prompts["question"].append((ask(question, corpus.stoi, corpus.block_size, question), place))
             break
     return prompts

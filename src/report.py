@@ -143,6 +143,25 @@ def find_word(text: str, phrase: str, start: int = 0) -> int:
     return -1
 
 
+def find_told(document: str, name: str, place: str) -> int:
+    """Where a document about `name` tells the place; -1 when it does not. Jack London's name does not say where he was
+    born."""
+    return find_word(document.replace(name, "\0" * len(name)), place)
+
+
+def by_person(documents: Sequence[str]) -> Callable[[str], list[str]]:
+    """A function that gives the documents that begin with a name."""
+    by_first_word: dict[str, list[str]] = {}  # so that not every document is compared with every name
+    for document in documents:
+        by_first_word.setdefault(document.partition(" ")[0].rstrip("."), []).append(document)
+
+    def own(name: str) -> list[str]:
+        candidates = by_first_word.get(name.partition(" ")[0].rstrip("."), []) if name else []
+        return [document for document in candidates if document.startswith(name + ".")]
+
+    return own
+
+
 def predictions_of(
     questions: Sequence[str],
     predictions: Sequence[str],
@@ -157,18 +176,13 @@ def predictions_of(
     Without a calibration they have no confidence; with `abstain`, those below it are not answered.
     """
     confidence = calibration(scores[:, 0]) if calibration else None
-    by_first_word: dict[str, list[str]] = {}  # so that not every document is compared with every name
-    for document in documents:
-        by_first_word.setdefault(document.partition(" ")[0].rstrip("."), []).append(document)
+    documents_of = by_person(documents)
     text = "\n".join(documents)
     rows = []
     for i, question in enumerate(questions):
         name = person(question)
-        candidates = by_first_word.get(name.partition(" ")[0].rstrip("."), []) if name else []
-        own = [document for document in candidates if document.startswith(name + ".")]
-        positions = []
-        if answers is not None:  # Jack London's name does not say where he was born
-            positions = [find_word(document.replace(name, "\0" * len(name)), answers[i]) for document in own]
+        own = documents_of(name)
+        positions = [] if answers is None else [find_told(document, name, answers[i]) for document in own]
         found = [position for position in positions if position >= 0]
         rows.append(
             Prediction(

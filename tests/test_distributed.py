@@ -17,8 +17,9 @@ from utils import ROOT
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def torchrun(processes, *command):
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *command]
+def torchrun(processes, *command, restarts=0):
+    options = ("--standalone", f"--nproc_per_node={processes}", f"--max_restarts={restarts}")
+    return [sys.executable, "-m", "torch.distributed.run", *options, *command]
 
 
 def train(variant, processes, out):
@@ -65,8 +66,7 @@ if not again and rank == 1 - {late}:
 print(distributed.add_up([], 1.0)[0])
 distributed.finish()
 """)
-    command = torchrun(2, str(script))
-    command.insert(command.index("--nproc_per_node=2"), "--max_restarts=1")
+    command = torchrun(2, str(script), restarts=1)
     result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("2.0") == 2
@@ -100,8 +100,7 @@ def test_a_killed_process_is_restarted_and_the_run_goes_on(victim, folder):
 
     def start(name):
         script = [str(ROOT / "src" / "run.py"), "pretrain", "rope", "wiki.txt", "--writing_params_path", name]
-        command = torchrun(2, *script, *FLAGS, "--tb_expt_name", Path(name).stem)
-        command.insert(command.index("--nproc_per_node=2"), "--max_restarts=3")
+        command = torchrun(2, *script, *FLAGS, "--tb_expt_name", Path(name).stem, restarts=3)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, env=ENVIRONMENT, **pipes)
 
