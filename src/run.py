@@ -45,10 +45,11 @@ from utils import (
 
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
     from torch.utils.data import Dataset
+    from torch.utils.tensorboard import SummaryWriter
 
     from dataset import CharCorruptionDataset
     from model import GPT
-    from trainer import Trainer
+    from trainer import Trainer, TrainerConfig
 
 BLOCK_SIZE = 128
 MAX_ANSWER = 32  # characters
@@ -298,19 +299,50 @@ def schedule_tokens(phase: Phase, corpus: CharCorruptionDataset, dataset: Datase
 
 def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset, dataset: Dataset) -> None:
     """Trains, and writes the parameters and their record when all is done; until then there is the state of the run."""
-    from torch.utils.tensorboard import SummaryWriter
-
     import distributed
     import state
-    from trainer import Stopped, Trainer, TrainerConfig
+    from trainer import Trainer
     from watch import watch
 
     asked = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ([], None, [])
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in asdict(phase).items()))
     model = make_model(args, corpus, phase.dropout)
-    final_tokens = schedule_tokens(phase, corpus, dataset, args.seed)
+    run = identity(args, phase, corpus, model)
+    config = trainer_config(args, phase, schedule_tokens(phase, corpus, dataset, args.seed), run)
+    trainer = Trainer(model, dataset, None, config)
+    processes, first = distributed.world_size(), distributed.rank() == 0
+    if first and will_resume(args, config.state_path):
+        resume(trainer, run)
+    parameters, dtype = sum(p.numel() for p in model.parameters()), str(trainer.dtype).removeprefix("torch.")
+    print(f"Model: {args.variant}, {parameters:,} parameters; {trainer.device}, {dtype}, seed {args.seed}", flush=True)
+    writer = open_log(args, phase, trainer.steps + 1) if first else None
+    if writer:
+        trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, MAX_ANSWER, *asked))
+    try:
+        with explaining(trainer), stopping_when_told(trainer), writer or contextlib.nullcontext():
+            trainer.train()
+            if writer:  # for TensorBoard's table of runs, which knows no None
+                settings = asdict(phase) | {"variant": args.variant, "seed": args.seed}
+                settings = {name: str(value) if value is None else value for name, value in settings.items()}
+                writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
+    finally:
+        distributed.finish()
+    if first:
+        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
+        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
+        flags = {name: value for name, value in vars(args).items() if value is not None}
+        record = run | progress | {"dtype": dtype, "flags": flags, "versions": state.versions()}
+        state.write_record(args.writing_params_path, record)
+        state.remove_state(config.state_path)
+        print(f"Parameters written to {args.writing_params_path}")
+
+
+def identity(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+    """All that makes one run different from another. A run can only be resumed when nothing of it has changed."""
+    import state
+
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
-    run = {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
+    return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "dtype": args.dtype or "auto",
         "data": {name: state.digest(find_corpus(path)) for name, path in corpora.items() if path},
         "vocabulary": state.vocabulary_digest(corpus.itos),
@@ -318,7 +350,14 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         "recipe": asdict(phase),
         "model": asdict(model.config),
     }
-    config = TrainerConfig(
+
+
+def trainer_config(args: argparse.Namespace, phase: Phase, final_tokens: int, run: dict[str, Any]) -> TrainerConfig:
+    """What the recipe and the flags say, as the trainer wants it."""
+    from state import state_path
+    from trainer import TrainerConfig
+
+    return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
         learning_rate=phase.lr,
@@ -336,54 +375,47 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         num_workers=args.num_workers or 0,
         save_minutes=2.0 if args.save_minutes is None else args.save_minutes,
         ckpt_path=args.writing_params_path,
-        state_path=state.state_path(args.writing_params_path),
+        state_path=state_path(args.writing_params_path),
         run=run | {"job": os.environ.get("TORCHELASTIC_RUN_ID")},
     )
-    trainer = Trainer(model, dataset, None, config)
-    processes = distributed.world_size()
-    first = distributed.rank() == 0
-    if first and will_resume(args, config.state_path):
-        resume(trainer, run)
-    parameters, dtype = sum(p.numel() for p in model.parameters()), str(trainer.dtype).removeprefix("torch.")
-    print(f"Model: {args.variant}, {parameters:,} parameters; {trainer.device}, {dtype}, seed {args.seed}", flush=True)
-    try:  # what an earlier run has logged of the steps to come is hidden
-        folder = os.path.join("expt", args.function, tensorboard_name(args))
-        writer = SummaryWriter(folder, purge_step=trainer.steps + 1) if first else None
+
+
+def open_log(args: argparse.Namespace, phase: Phase, step: int) -> SummaryWriter:
+    """The run's TensorBoard log. What an earlier run has logged there of `step` and later is hidden."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    try:
+        writer = SummaryWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
     except OSError as error:
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
-    if writer:
-        writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in asdict(phase).items()))
-        trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, MAX_ANSWER, *asked))
+    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in asdict(phase).items()))
+    return writer
+
+
+@contextlib.contextmanager
+def explaining(trainer: Trainer) -> Iterator[None]:
+    """Ends the program with a line of what to do, where training ends before its time. One process says it for all."""
+    import distributed
+    from trainer import Stopped
+
+    def end(message: str, code: int) -> None:
+        if distributed.rank() == 0:
+            print(f"run.py: {message}", file=sys.stderr)
+        sys.exit(code)
+
+    config = trainer.config
     try:
-        with stopping_when_told(trainer), writer or contextlib.nullcontext():
-            trainer.train()
-            if writer:  # for TensorBoard's table of runs, which knows no None
-                settings = asdict(phase) | {"variant": args.variant, "seed": args.seed}
-                settings = {name: str(value) if value is None else value for name, value in settings.items()}
-                writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
+        yield
     except Stopped as error:
-        if first:
-            print(f"run.py: {error}; go on with the same command and --resume", file=sys.stderr)
-        sys.exit(128 + (trainer.stop or signal.SIGTERM))  # the latter when another process was told
+        code = 128 + (trainer.stop or signal.SIGTERM)  # the latter when another process was told
+        end(f"{error}; go on with the same command and --resume", code)
     except FloatingPointError as error:
-        if first:
-            message = f"{error}; try a lower learning rate. {args.writing_params_path} is as it was"
-            print(f"run.py: error: {message}, and the state from before is in {config.state_path}", file=sys.stderr)
-        sys.exit(1)
+        kept = f"{config.ckpt_path} is as it was, and the state from before is in {config.state_path}"
+        end(f"error: {error}; try a lower learning rate. {kept}", 1)
     except InputError as error:  # after hours of training, a full disk should not be the end
         if trainer.steps < len(trainer.batches):
             raise
-        raise InputError(f"{error}; {rescue(model)}, or go on from the last state with --resume") from error
-    finally:
-        distributed.finish()
-    if first:
-        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
-        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
-        flags = {name: value for name, value in vars(args).items() if value is not None}
-        record = run | progress | {"dtype": dtype, "flags": flags, "versions": state.versions()}
-        state.write_record(args.writing_params_path, record)
-        state.remove_state(config.state_path)
-        print(f"Parameters written to {args.writing_params_path}")
+        raise InputError(f"{error}; {rescue(trainer.model)}, or go on from the last state with --resume") from error
 
 
 def rescue(model: GPT) -> str:
