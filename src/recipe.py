@@ -46,10 +46,10 @@ RECIPES = {
     # Many small views of each document, and Muon. Most is learned while the rates fall, and what is learned before the
     # first question is hard to ask for; so the rates fall once only, in finetuning, which goes on reading (docs/LOG.md).
     "fast": Recipe(
-        pretrain=Phase(epochs=100, batch_size=64, lr=2e-3, muon_lr=2e-2, lr_floor=1.0, warmup_tokens=200_000,
+        pretrain=Phase(epochs=25, batch_size=64, lr=2e-3, muon_lr=2e-2, lr_floor=1.0, warmup_tokens=200_000,
                        weight_decay=0.0, dropout=0.0, cloze_share=1.0),
-        finetune=Phase(epochs=3, batch_size=1, lr=2e-3, muon_lr=2e-2, lr_floor=0.0, linear_decay=True, warmup_tokens=50_000,
-                       weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=64),
+        finetune=Phase(epochs=3, batch_size=2, lr=2e-3, muon_lr=2e-2, lr_floor=0.0, linear_decay=True, warmup_tokens=50_000,
+                       weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=110),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip

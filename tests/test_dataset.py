@@ -247,6 +247,23 @@ def test_views_are_the_documents_own_words(monkeypatch):
     assert 0.30 < bare / 3000 < 0.40
 
 
+def test_what_a_gap_prefers():
+    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title."""
+    documents = (
+        "Ada Kern. Born in Rome on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
+    )
+    corpus = CharCorruptionDataset(documents, 128)
+    _, words, salient, reach = ClozeDataset(corpus, share=1.0).documents[0]
+    weights = np.diff(reach, prepend=0)
+    kinds = [
+        (corpus.data[0][begin:end], round(weight / weights.max(), 6)) for (begin, end), weight in zip(words, weights)
+    ]
+    few, number = 0.05, 0.15
+    assert kinds == [("Born", few), ("in", few), ("Rome", 1), ("on", few), ("7", number), ("May", number), ("1901", number),
+                     ("Kern", few), ("was", few), ("the", few), ("May", 1), ("queen", few)]  # fmt: skip
+    assert salient == [weight > few for _, weight in kinds]
+
+
 @pytest.mark.parametrize("i", range(5))
 def test_documents_without_words_or_titles_have_views_too(i):
     corpus = CharCorruptionDataset(VIEWED, 128)
