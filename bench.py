@@ -1,10 +1,12 @@
 """How fast, against what, and what it costs when things grow.
 
-    python bench.py [train|decode|data|growth|all] [--variant vanilla|rope|synthesizer] [--steps 20] [--json FILE]
+    python bench.py [train|decode|data|growth|all] [--variant vanilla|rope|synthesizer] [--recipe handout|fast]
+                    [--steps 20] [--json FILE]
 
 A speed is the median of `--steps` repetitions with the quartiles, taken in turns with those of the textbook code
-(tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout, one question
-answered at a time), so that whatever else the machine does hits both. The textbook trains in a process of its own,
+(tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout of 0.1, AdamW, one
+question answered at a time), so that whatever else the machine does hits both. Training is done as the recipe says, on
+its examples; the textbook gets the same ones. The textbook trains in a process of its own,
 where the C library is as it comes (`trainer.keep_memory`). Leave the machine alone meanwhile.
 """
 
@@ -34,8 +36,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from textbook import TextbookGPT, answer
 
-from dataset import MASK, PAD, CharCorruptionDataset, NameDataset, as_tensors, ask
+from dataset import MASK, PAD, CharCorruptionDataset, ClozeDataset, MixedDataset, NameDataset, as_tensors, ask
 from model import GPT, GPTConfig
+from recipe import RECIPES, Phase
 from trainer import Batches, Trainer, TrainerConfig
 from utils import find_corpus, read_questions, read_text, run_main, set_seed
 
@@ -47,12 +50,21 @@ def corpus() -> CharCorruptionDataset:
     return CharCorruptionDataset(read_text(find_corpus("wiki.txt")), 128)
 
 
-def work_data() -> dict[str, Dataset]:
-    data = corpus()
-    return {"pretraining": data, "finetuning": NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))}
+def questions(data: CharCorruptionDataset) -> NameDataset:
+    return NameDataset(data, read_text(find_corpus("birth_places_train.tsv")))
 
 
-def shape(variant: str, vocab_size: int, block_size: int = 128, **kw: int) -> GPTConfig:
+def work_of(recipe: str, data: CharCorruptionDataset) -> dict[str, tuple[Phase, Dataset]]:
+    """What a recipe does, and on which examples, as in run.py."""
+    pretrain, finetune = RECIPES[recipe].pretrain, RECIPES[recipe].finetune
+    names = questions(data)
+    views = ClozeDataset(data, pretrain.cloze_share) if pretrain.cloze_share else data
+    mixed = MixedDataset(names, ClozeDataset(data, finetune.cloze_share), finetune.views) if finetune.views else names
+    return {"pretraining": (pretrain, views), "finetuning": (finetune, mixed)}
+
+
+def shape(variant: str, vocab_size: int, block_size: int = 128, dropout: float = 0.1, **kw: int) -> GPTConfig:
+    kw |= dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     return GPTConfig(vocab_size, block_size, rope=variant == "rope", synthesizer=variant == "synthesizer", **kw)
 
 
@@ -78,18 +90,27 @@ def report(row: str, rates: list[float], unit: str, reference: list[float] | Non
 # Training
 
 
-def our_steps(model: GPT, dataset, batch_size: int, dtype: str) -> Iterator[tuple[float, int]]:
+def our_steps(model: GPT, dataset: Dataset, phase: Phase, dtype: str) -> Iterator[tuple[float, int]]:
     """Seconds and useful tokens of one training step after the other, the making of the batch included."""
-    trainer = Trainer(model, dataset, None, TrainerConfig(batch_size=batch_size, learning_rate=1e-3, dtype=dtype))
+    settings = TrainerConfig(
+        learning_rate=phase.lr, muon_lr=phase.muon_lr, weight_decay=phase.weight_decay, dtype=dtype, device="cpu"
+    )
+    trainer = Trainer(model, dataset, None, settings)
     trainer.model.train()
-    batches = Batches(dataset, batch_size, 10**6, seed=0)
+    batches = Batches(dataset, phase.batch_size, 10**6, seed=0)
     for step in range(len(batches)):
         before = trainer.tokens
         yield seconds(lambda step: trainer.step(batches[step]), step), trainer.tokens - before
 
 
-def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tuple[float, int]]:
+def textbook_steps(model: TextbookGPT, dataset: Dataset, batch_size: int) -> Iterator[tuple[float, int]]:
     """The same for the textbook's step."""
+
+    def rows(indices: np.ndarray) -> Iterator[torch.Tensor]:
+        if isinstance(dataset, MixedDataset):  # which has no single examples
+            return iter(dataset.examples(indices, rng))
+        return (torch.stack(part) for part in zip(*(dataset[int(i)] for i in indices)))
+
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=False)
     rng = np.random.default_rng(0)
     while True:
@@ -97,7 +118,7 @@ def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tup
 
         def step(indices: np.ndarray) -> None:
             nonlocal y
-            x, y = (torch.stack(part) for part in zip(*(dataset[int(i)] for i in indices)))
+            x, y = rows(indices)
             _, loss = model(x, y)
             optimizer.zero_grad()
             loss.backward()
@@ -110,11 +131,11 @@ def textbook_steps(model: TextbookGPT, dataset, batch_size: int) -> Iterator[tup
         yield taken, int(((y != PAD).flip(1).cumsum(1) > 0).sum())
 
 
-def textbook_elsewhere(config: GPTConfig, work: str, batch_size: int) -> Iterator[tuple[float, int]]:
+def textbook_elsewhere(config: GPTConfig, recipe: str, work: str) -> Iterator[tuple[float, int]]:
     """`textbook_steps` in another process, which rests between them."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    child = context.Process(target=serve_textbook, args=(theirs, config, work, batch_size), daemon=True)
+    child = context.Process(target=serve_textbook, args=(theirs, config, recipe, work), daemon=True)
     child.start()
     try:
         while True:
@@ -124,9 +145,10 @@ def textbook_elsewhere(config: GPTConfig, work: str, batch_size: int) -> Iterato
         child.terminate()
 
 
-def serve_textbook(connection: Connection, config: GPTConfig, work: str, batch_size: int) -> None:
+def serve_textbook(connection: Connection, config: GPTConfig, recipe: str, work: str) -> None:
     set_seed(0)
-    steps = textbook_steps(TextbookGPT(config), work_data()[work], batch_size)
+    phase, dataset = work_of(recipe, corpus())[work]
+    steps = textbook_steps(TextbookGPT(config), dataset, phase.batch_size)
     while connection.recv():
         connection.send(next(steps))
 
@@ -153,20 +175,23 @@ def matrix_peak(config: GPTConfig, dtype: torch.dtype) -> tuple[float, float]:
     return flop / tokens, flop / taken
 
 
-def memory_of(what: str, variant: str) -> float:
-    """Peak resident memory of a process that takes three steps, in MB."""
+def memory_of(what: str, variant: str, recipe: str) -> float:
+    """Peak resident memory of a process that takes three steps of pretraining, in MB."""
     command = [sys.executable, str(Path(__file__).resolve()), "memory", "--variant", variant, "--whose", what]
+    command += ["--recipe", recipe]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def peak_memory(what: str, variant: str) -> None:
+def peak_memory(what: str, variant: str, recipe: str) -> None:
     """Run in a process of its own by `memory_of`."""
     import resource
 
     data = corpus()
-    config = shape(variant, data.vocab_size)
-    textbook = what == "textbook"
-    steps = textbook_steps(TextbookGPT(config), data, 128) if textbook else our_steps(GPT(config), data, 128, "auto")
+    phase, dataset = work_of(recipe, data)["pretraining"]
+    if what == "textbook":
+        steps = textbook_steps(TextbookGPT(shape(variant, data.vocab_size)), dataset, phase.batch_size)
+    else:
+        steps = our_steps(GPT(shape(variant, data.vocab_size, dropout=phase.dropout)), dataset, phase, "auto")
     for _ in range(3):
         next(steps)
     status = Path("/proc/self/status")
@@ -177,18 +202,16 @@ def peak_memory(what: str, variant: str) -> None:
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale)
 
 
-def bench_training(variants: list[str], steps: int) -> None:
-    datasets = work_data()
-    data = datasets["pretraining"]
+def bench_training(variants: list[str], recipe: str, steps: int) -> None:
+    data = corpus()
     for variant in variants:
-        config = shape(variant, data.vocab_size)
-        for work, batch_size in (("pretraining", 128), ("finetuning", 256)):
+        for work, (phase, dataset) in work_of(recipe, data).items():
             set_seed(0)
-            dataset = datasets[work]
+            config = shape(variant, data.vocab_size, dropout=phase.dropout)
             runs = {
-                "textbook": textbook_elsewhere(config, work, batch_size),
-                "float32": our_steps(GPT(config), dataset, batch_size, "float32"),
-                "auto": our_steps(GPT(config), dataset, batch_size, "auto"),
+                "textbook": textbook_elsewhere(shape(variant, data.vocab_size), recipe, work),
+                "float32": our_steps(GPT(config), dataset, phase, "float32"),
+                "auto": our_steps(GPT(config), dataset, phase, "auto"),
             }
             rates: dict[str, list[float]] = {name: [] for name in runs}
             for repetition in range(steps + 2):
@@ -198,18 +221,18 @@ def bench_training(variants: list[str], steps: int) -> None:
                         rates[name].append(tokens / taken)
             report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
             for name in ("float32", "auto"):
-                dtype = Trainer(torch.nn.Linear(1, 1), data, None, TrainerConfig(dtype=name)).dtype
+                dtype = Trainer(torch.nn.Linear(1, 1), data, None, TrainerConfig(dtype=name, device="cpu")).dtype
                 flop, peak = matrix_peak(config, dtype)
                 share = np.median(rates[name]) * flop / peak
                 row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"
                 report(row, rates[name], "tokens/s", rates["textbook"], share_of_peak=share)
-        ours, textbook = memory_of("ours", variant), memory_of("textbook", variant)
+        ours, textbook = memory_of("ours", variant, recipe), memory_of("textbook", variant, recipe)
         report(f"peak memory {variant}", [ours], "MB", [textbook])
     with tempfile.TemporaryDirectory() as folder:
         text = "\n".join(data.data[:128])
         Path(folder, "wiki.txt").write_text(text, encoding="utf-8")
         command = [sys.executable, str(ROOT / "src" / "run.py"), "pretrain", "vanilla", "wiki.txt"]
-        command += ["--writing_params_path", "x.params", "--max_epochs", "1"]
+        command += ["--writing_params_path", "x.params", "--max_epochs", "1", "--recipe", recipe]
         taken = [
             seconds(lambda: subprocess.run(command, cwd=folder, check=True, capture_output=True)) for _ in range(5)
         ]
@@ -226,14 +249,14 @@ def one_at_a_time(model: TextbookGPT, prompts: list[list[int]]) -> None:
 
 
 def bench_decoding(variants: list[str], steps: int) -> None:
-    datasets = work_data()
-    data, names = datasets["pretraining"], datasets["finetuning"]
-    questions, _ = read_questions(find_corpus("birth_dev.tsv"))
-    prompts = [ask(question, data.stoi, 128, "") for question in questions]
+    data = corpus()
+    phase, names = Phase(epochs=1, batch_size=128, lr=1e-3), questions(data)
+    asked, _ = read_questions(find_corpus("birth_dev.tsv"))
+    prompts = [ask(question, data.stoi, 128, "") for question in asked]
     for variant in variants:
         set_seed(0)
         model = GPT(shape(variant, data.vocab_size))
-        learning = our_steps(model, names, 128, "auto")
+        learning = our_steps(model, names, phase, "auto")
         for _ in range(150):  # until answers have an end
             next(learning)
         textbook = TextbookGPT(model.config)
@@ -267,6 +290,7 @@ def bench_data(steps: int) -> None:
 
 
 def bench_growth(variants: list[str], steps: int) -> None:
+    """Of the handouts' span corruption."""
     data, variant = corpus(), variants[0]
     for name, values in {"batch": (32, 64, 128, 256, 512), "block_size": (128, 256, 512, 1024), "n_embd": (128, 256, 512)}.items():  # fmt: skip
         for value in values:
@@ -276,12 +300,8 @@ def bench_growth(variants: list[str], steps: int) -> None:
                 lines = [" ".join(data.data[i : i + 8]) for i in range(0, len(data), 8)]
                 grown = CharCorruptionDataset("\n".join(lines), block_size)
             width = {"n_embd": value} if name == "n_embd" else {}
-            run = our_steps(
-                GPT(shape(variant, grown.vocab_size, block_size, **width)),
-                grown,
-                value if name == "batch" else 128 * 128 // block_size,
-                "auto",
-            )
+            phase = Phase(epochs=1, batch_size=value if name == "batch" else 128 * 128 // block_size, lr=1e-3)
+            run = our_steps(GPT(shape(variant, grown.vocab_size, block_size, **width)), grown, phase, "auto")
             rates = [tokens / taken for taken, tokens in (next(run) for _ in range(steps // 2 + 2))][2:]
             report(f"pretraining {variant}, {name} {value}", rates, "tokens/s")
 
@@ -292,24 +312,26 @@ def main() -> None:
         "what", nargs="?", default="all", choices=["train", "decode", "data", "growth", "all", "memory"]
     )
     parser.add_argument("--variant", choices=VARIANTS, help="default: all of them")
+    parser.add_argument("--recipe", choices=list(RECIPES), default="fast", help="to train by, default %(default)s")
     parser.add_argument("--steps", type=int, default=20, help="repetitions of a measurement, default %(default)s")
     parser.add_argument("--json", metavar="FILE", help="write the measurements there, too")
     parser.add_argument("--whose", choices=["ours", "textbook"], default="ours", help="for `memory` alone")
     args = parser.parse_args()
     variants = [args.variant] if args.variant else list(VARIANTS)
     if args.what == "memory":
-        peak_memory(args.whose, variants[0])
+        peak_memory(args.whose, variants[0], args.recipe)
         return
     machine = {
         "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "recipe": args.recipe,
         "python": platform.python_version(),
     }
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     if args.what in ("train", "all"):
-        bench_training(variants, args.steps)
+        bench_training(variants, args.recipe, args.steps)
     if args.what in ("decode", "all"):
         bench_decoding(variants, args.steps)
     if args.what in ("data", "all"):

@@ -317,12 +317,16 @@ class MixedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.names)
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The questions `indices` and views of random documents, in packed rows, see `pack`, with shifted positions."""
+    def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """x and y (B, block_size) of the questions `indices` and of views of random documents."""
         views = self.documents.examples(rng.integers(0, len(self.documents), self.views * len(indices)), rng)
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
-        return self.documents.shifted(pack(x, y), rng)
+        return x, y
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The same in packed rows, see `pack`, with shifted positions."""
+        return self.documents.shifted(pack(*self.examples(indices, rng)), rng)
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:
