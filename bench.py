@@ -1,4 +1,4 @@
-"""How fast, against what, and what it costs when things grow.
+"""How fast on a CPU, against what, and what it costs when things grow.
 
     python bench.py [train|decode|data|growth|all] [--variant vanilla|rope|synthesizer] [--recipe handout|fast]
                     [--steps 20] [--json FILE]
