@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import report
+import judge
 from dataset import MASK, CharCorruptionDataset, ask, encode
 from model import GPT
 
-PROBES = tuple(report.PROBES)
+PROBES = tuple(judge.PROBES)
 BEHIND = 24  # characters, at most, that are shown behind the place
 STARTED = 16  # characters of the document after the name and its full stop
 
@@ -29,14 +29,14 @@ def prompts_of(
     """What the model is given for each probe, as indices, and what it should say then, for the people whose document
     tells the place within what span corruption reads, the first `most` of them. They are the same for each probe, so
     that the shares compare."""
-    documents_of = report.by_person(corpus.data)
+    documents_of = judge.by_person(corpus.data)
     prompts: dict[str, list[tuple[list[int], str]]] = {name: [] for name in PROBES}
     for question, place in zip(questions, places):
         if len(prompts["name"]) == most:
             break
-        name = report.person(question)
+        name = judge.person(question)
         for document in documents_of(name):
-            begin = report.find_told(document, name, place)
+            begin = judge.find_told(document, name, place)
             end = begin + len(place)
             if not document.startswith(name + ". ") or begin < 0 or end > corpus.longest:
                 continue

@@ -490,6 +490,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Asks every question of a file and writes the answers, one a line (handout 000, part d); reports, if told to."""
     from tqdm import tqdm
 
+    import judge
     import probes
     import report
     from dataset import MASK
@@ -516,19 +517,19 @@ def evaluate(args: argparse.Namespace) -> None:
     predictions = ["".join(corpus.itos[i] for i in answer).replace("\n", " ") for answer in answers]
     rows = []
     if args.report_path or args.abstain is not None:
-        scores = report.score_answers(model, prompts, answers, MASK)
+        scores = judge.score_answers(model, prompts, answers, MASK)
         if calibration is None and places is not None:
-            calibration = report.fit_on_half(scores, predictions, places)
-        rows = report.predictions_of(questions, predictions, places, scores, corpus.data, calibration, args.abstain)
+            calibration = judge.fit_on_half(scores, predictions, places)
+        rows = judge.predictions_of(questions, predictions, places, scores, corpus.data, calibration, args.abstain)
     if args.abstain is not None:
-        predictions = [row.prediction if row.answered else report.UNKNOWN for row in rows]
+        predictions = [row.prediction if row.answered else judge.UNKNOWN for row in rows]
     write_lines(args.outputs_path, predictions)
     if places is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
         print(accuracy_line(*score(places, predictions)))
     if args.abstain is not None:
-        print(report.abstention_line(rows, calibration))
+        print(judge.abstention_line(rows, calibration))
     if args.report_path:
         files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
         files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)

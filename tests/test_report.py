@@ -23,6 +23,7 @@ from commands import PEOPLE, execute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import judge
 import report
 import run
 from dataset import MASK
@@ -47,7 +48,7 @@ def arrays(judged):
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_interval_is_what_a_normal_test_would_not_refuse(case):
     right, total = case
-    low, high = report.wilson(right, total)
+    low, high = judge.wilson(right, total)
     kept = [p for p in np.linspace(0, 1, 2001)
             if abs(right / total - p) <= 1.959964 * math.sqrt(p * (1 - p) / total) + 1e-12]  # fmt: skip
     assert low == pytest.approx(min(kept), abs=6e-4) and high == pytest.approx(max(kept), abs=6e-4)
@@ -55,7 +56,7 @@ def test_wilson_interval_is_what_a_normal_test_would_not_refuse(case):
 
 
 def test_wilson_interval_of_a_textbook():
-    assert report.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, table I
+    assert judge.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, table I
 
 
 @given(JUDGED)
@@ -66,7 +67,7 @@ def test_calibration_error(judged):
         if inside:
             confidence, accuracy = (sum(column) / len(inside) for column in zip(*inside))
             expected += len(inside) / len(judged) * abs(confidence - accuracy)
-    assert report.calibration_error(*arrays(judged)) == pytest.approx(expected)
+    assert judge.calibration_error(*arrays(judged)) == pytest.approx(expected)
 
 
 @given(JUDGED.map(lambda judged: judged[:6]))
@@ -76,7 +77,7 @@ def test_risk_coverage_is_the_mean_over_all_orders_of_equals(judged):
               if all(a[0] >= b[0] for a, b in itertools.pairwise(order))]  # fmt: skip
     expected = [sum(sum(not r for _, r in order[:k]) / k for order in orders) / len(orders)
                 for k in range(1, len(judged) + 1)]  # fmt: skip
-    assert report.risk_coverage(*arrays(judged)) == pytest.approx(expected)
+    assert judge.risk_coverage(*arrays(judged)) == pytest.approx(expected)
 
 
 @given(JUDGED, st.sampled_from([0.5, 0.9, 1.0]))
@@ -86,13 +87,13 @@ def test_answerable_tries_every_threshold(judged, precision):
         given_ = [r for c, r in judged if c >= threshold]
         if sum(given_) / len(given_) >= precision and len(given_) > best[0]:
             best = len(given_), sum(given_)
-    assert report.answerable(*arrays(judged), precision) == best
+    assert judge.answerable(*arrays(judged), precision) == best
 
 
 @given(JUDGED)
 def test_auroc_counts_pairs(judged):
     pairs = [(a > b) + (a == b) / 2 for a, right in judged if right for b, other in judged if not other]
-    found = report.auroc(*arrays(judged))
+    found = judge.auroc(*arrays(judged))
     assert found == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
 
 
@@ -105,9 +106,9 @@ def test_nearest_names_by_brute_force(names, query):
         return min(distance(a[1:], b) + 1, distance(a, b[1:]) + 1, distance(a[1:], b[1:]) + (a[0] != b[0]))
 
     distances = [distance(query, name) for name in names]
-    assert report.edit_distances(query, *report.as_columns(names)).tolist() == distances
+    assert judge.edit_distances(query, *judge.as_columns(names)).tolist() == distances
     expected = [i for i in sorted(range(len(names)), key=distances.__getitem__) if names[i] != query][:3]
-    assert report.nearest_names([query], names, 3) == [expected]
+    assert judge.nearest_names([query], names, 3) == [expected]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def test_nearest_names_by_brute_force(names, query):
 
 @pytest.mark.parametrize("variant", [{}, {"rope": True}, {"synthesizer": True}], ids=["vanilla", "rope", "synthesizer"])
 def test_scores_token_by_token(variant, monkeypatch):
-    monkeypatch.setattr(report, "GROUP", 3)
+    monkeypatch.setattr(judge, "GROUP", 3)
     torch.manual_seed(0)
     model = GPT(GPTConfig(9, 12, n_layer=2, n_head=2, n_embd=16, **variant)).train()
     for parameter in model.parameters():
@@ -124,7 +125,7 @@ def test_scores_token_by_token(variant, monkeypatch):
     draw = random.Random(0)
     prompts = [[draw.randrange(9) for _ in range(n)] for n in (1, 3, 5, 5, 12, 4, 8)]
     answers = [[draw.randrange(9) for _ in range(n)] for n in (4, 0, 7, 8, 1, 2, 4)]  # three reach the block's end
-    scores = report.score_answers(model, prompts, answers, MASK)
+    scores = judge.score_answers(model, prompts, answers, MASK)
     assert model.training and scores.shape == (7, 4)
     model.eval()
     for prompt, answer, row in zip(prompts, answers, scores):
@@ -145,7 +146,7 @@ def test_scores_that_are_no_numbers_are_refused():
     model = GPT(GPTConfig(5, 8, n_layer=1, n_head=1, n_embd=4))
     torch.nn.init.constant_(model.head.weight, math.inf)
     with pytest.raises(InputError, match="not numbers"):
-        report.score_answers(model, [[2]], [[3]], MASK)
+        judge.score_answers(model, [[2]], [[3]], MASK)
 
 
 def loss(calibration, logp, right):
@@ -160,9 +161,9 @@ def loss(calibration, logp, right):
 @settings(max_examples=30, deadline=None)
 def test_calibration_is_likelier_than_any_on_a_grid(judged):
     logp, right = arrays(judged)
-    found = report.fit_calibration(logp, right)
+    found = judge.fit_calibration(logp, right)
     assert 0.0099 < found.temperature < 100.1 and math.isfinite(found.offset)
-    others = [report.Calibration(t, b) for t in (0.01, 0.3, 0.8, 1, 1.5, 3, 10, 100) for b in (-5, -2, -0.5, 0, 0.5, 2)]
+    others = [judge.Calibration(t, b) for t in (0.01, 0.3, 0.8, 1, 1.5, 3, 10, 100) for b in (-5, -2, -0.5, 0, 0.5, 2)]
     assert loss(found, logp, right) <= min(loss(other, logp, right) for other in others) + 0.01
     order = np.argsort(logp)
     assert (np.diff(found(logp)[order]) >= 0).all()
@@ -171,23 +172,23 @@ def test_calibration_is_likelier_than_any_on_a_grid(judged):
 def test_calibration_finds_what_was_put_in():
     rng = np.random.default_rng(1)
     x = rng.normal(3, 2, 20000)
-    right = rng.random(20000) < report.sigmoid(x / 2.5 - 1)
-    found = report.fit_calibration(-np.logaddexp(0, -x), right)
+    right = rng.random(20000) < judge.sigmoid(x / 2.5 - 1)
+    found = judge.fit_calibration(-np.logaddexp(0, -x), right)
     assert (found.temperature, found.offset) == pytest.approx((2.5, -1), abs=0.1)
 
 
 @pytest.mark.parametrize("right", [[True], [False], [True] * 5, [False] * 5])
 def test_calibration_of_answers_of_one_kind_is_finite(right):
     logp = np.linspace(-3, -0.0, len(right))
-    confidence = report.fit_calibration(logp, np.array(right))(logp)
+    confidence = judge.fit_calibration(logp, np.array(right))(logp)
     assert ((0 < confidence) & (confidence < 1)).all() and (confidence > 0.5).tolist() == right
 
 
 @given(st.integers(1, 60))
 def test_halves_are_fixed_and_share_nothing(n):
-    first, second = report.halves(n)
+    first, second = judge.halves(n)
     assert sorted([*first, *second]) == list(range(n)) and 0 <= len(first) - len(second) <= 1
-    assert all(np.array_equal(a, b) for a, b in zip(report.halves(n), (first, second)))
+    assert all(np.array_equal(a, b) for a, b in zip(judge.halves(n), (first, second)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def test_documents_and_positions():
     asked = {"Jack London": "London", "Ann Lee": "London", "Ann Leeson": "Rome", "Bo Lind": "Oslo", "Bo Lin": "Oslo"}
     questions = [f"Where was {name} born?" for name in asked]
     scores = np.zeros((5, 4))
-    rows = report.predictions_of(questions, ["x"] * 5, list(asked.values()), scores, documents)
+    rows = judge.predictions_of(questions, ["x"] * 5, list(asked.values()), scores, documents)
     assert [(row.in_corpus, row.documents, row.position) for row in rows] == [
         (True, 1, None),
         (True, 2, documents[2].index("London")),
@@ -228,7 +229,7 @@ def test_frequency_groups():
 
 
 def row_of(question="Where was Ada Kern born?", prediction="Rome", answer="Rome", logp=-0.5, documents=1):
-    return report.Prediction(question, prediction, answer, logp, 0.9, 0.8, 1.5, documents > 0, documents, 3)
+    return judge.Prediction(question, prediction, answer, logp, 0.9, 0.8, 1.5, documents > 0, documents, 3)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ def test_reports_of_edge_cases(rows, finetuning, figures, there, missing, tmp_pa
     if rows[0].answer is not None:
         scores = np.array([[row.log_probability, 0, 0, 0] for row in rows])
         predictions, answers = [row.prediction for row in rows], [row.answer for row in rows]
-        calibration = report.fit_on_half(scores, predictions, answers)
+        calibration = judge.fit_on_half(scores, predictions, answers)
     report.write_report(str(tmp_path), rows, 112, {"what": "a test"}, finetuning, calibration)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(report.FILES)
     summary = json.loads((tmp_path / "report.json").read_text("utf-8"))
@@ -337,8 +338,8 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     for row in rows:
         row.log_probability *= 0.5 if row.correct else 1
     logp, right = np.array([row.log_probability for row in rows]), np.array([row.correct for row in rows])
-    first, second = report.halves(40)
-    calibration = report.fit_calibration(logp[first], right[first])
+    first, second = judge.halves(40)
+    calibration = judge.fit_calibration(logp[first], right[first])
     threshold = float(np.median(calibration(logp)))
     for row, confidence in zip(rows, calibration(logp).tolist()):
         row.confidence, row.answered = confidence, confidence >= threshold
@@ -350,8 +351,8 @@ def test_statistics_of_a_report_are_those_of_its_answers():
         assert sum(group["right"] for group in table) == right.sum()
     found = summary["calibration"]
     assert found["tested_on"] == len(second) == 20
-    assert found["ece_before"] == report.calibration_error(np.exp(logp[second]), right[second])
-    assert found["ece_after"] == report.calibration_error(calibration(logp[second]), right[second])
+    assert found["ece_before"] == judge.calibration_error(np.exp(logp[second]), right[second])
+    assert found["ece_after"] == judge.calibration_error(calibration(logp[second]), right[second])
     ranked = sorted(zip(-logp, right))
     risks = [sum(not r for _, r in ranked[:k]) / k for k in range(1, 41)]
     assert summary["risk_coverage"]["area"] == pytest.approx(sum(risks) / 40)
@@ -365,7 +366,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     wrong = [row for row in rows if not row.correct]
     equal = 0
     for row in wrong:
-        near = report.nearest_names([report.person(row.question)], names[:20])[0][0]
+        near = judge.nearest_names([judge.person(row.question)], names[:20])[0][0]
         equal += finetuning[near][1] == row.prediction
     assert (summary["nearest"]["equal"], summary["nearest"]["wrong"]) == (equal, len(wrong))
     assert {kind: len(told) for kind, told in summary["examples"].items()} == {
@@ -386,7 +387,7 @@ def test_names_are_escaped_wherever_they_stand(tmp_path):
         row_of(f"Where was {hostile} born?", hostile + "2", "A"),
     ]
     finetuning = [(f"Where was {hostile}3 born?", hostile)]
-    calibration = report.Calibration(1.0, 0.0, source=hostile)
+    calibration = judge.Calibration(1.0, 0.0, source=hostile)
     folder = tmp_path / "<b>&amp;"
     folder.mkdir()
     report.write_report(str(folder), rows, 112, {hostile: hostile}, finetuning, calibration, 0.5)
@@ -400,7 +401,7 @@ def test_the_same_report_is_the_same_file(tmp_path):
     rows = [row_of(q, "Oslo" if i % 2 else "Rome", logp=-i / 5) for i, q in enumerate(SEVEN)]
     pages = []
     for _ in range(2):
-        report.write_report(str(tmp_path), rows, 112, {}, FINETUNING, report.Calibration(2.0, 0.5))
+        report.write_report(str(tmp_path), rows, 112, {}, FINETUNING, judge.Calibration(2.0, 0.5))
         pages.append([(tmp_path / name).read_bytes() for name in report.FILES])
     assert pages[0] == pages[1]
 
@@ -449,7 +450,7 @@ def test_evaluate_with_a_report(folder, monkeypatch, capsys):
     summary = report.read_json("new/r/report.json")
     assert "model (" in summary["about"]["parameters"]
     assert set(summary["by"]) == {"position", "frequency", "seen"} and len(summary["baselines"]) == 2
-    assert set(summary["probes"]) == set(report.PROBES) == set(PROBES)
+    assert set(summary["probes"]) == set(judge.PROBES) == set(PROBES)
     assert all(counts["questions"] == len(PEOPLE) - 4 for counts in summary["probes"].values())
 
 
@@ -536,7 +537,7 @@ def test_reports_side_by_side(tmp_path, monkeypatch, capsys):
     for name, count in (("one", 7), ("two_", 4)):
         Path(name).mkdir()
         rows = [row_of(q, "Rome" if i % 3 else "Oslo", logp=-i / 9) for i, q in enumerate(SEVEN[:count])]
-        report.write_report(name, rows, 112, {}, FINETUNING, report.Calibration(1.0, 0.0))
+        report.write_report(name, rows, 112, {}, FINETUNING, judge.Calibration(1.0, 0.0))
     report.main(["one", "two_"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and "57.1 %" in lines[1] and lines[1].endswith("one") and lines[2].endswith("two_")
@@ -563,9 +564,9 @@ def make_large(folder):
     logp = -np.logaddexp(0, -np.where(right, rng.normal(4, 2, 500), rng.normal(1, 2, 500)))
     scores = np.stack((logp, np.exp(logp / 8), np.exp(logp / 2), rng.gamma(1, 1, 500)), axis=1)
     started = time.perf_counter()
-    calibration = report.fit_on_half(scores, said, answers)
+    calibration = judge.fit_on_half(scores, said, answers)
     documents = (DATA / "wiki.txt").read_text("utf-8").split("\n")
-    rows = report.predictions_of(questions, said, answers, scores, documents, calibration, 0.5)
+    rows = judge.predictions_of(questions, said, answers, scores, documents, calibration, 0.5)
     report.write_report(str(folder), rows, 112, {"made": "for a test"}, finetuning, calibration, 0.5)
     return time.perf_counter() - started
 
