@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import os
 import platform
@@ -23,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -153,26 +153,33 @@ def serve_textbook(connection: Connection, config: GPTConfig, recipe: str, work:
         connection.send(next(steps))
 
 
-def matrix_peak(config: GPTConfig, dtype: torch.dtype) -> tuple[float, float]:
-    """FLOP a token that one training step spends in its matrix products, and how many a second the machine does of
-    just these products: forwards, and twice backwards, for a part of a batch, attention in rows of 128."""
-    C, T, tokens = config.n_embd, 128, 4096
-    head, batch = C // config.n_head, (tokens // T * config.n_head,)
+def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> tuple[float, float]:
+    """FLOP that one training step of so many tokens spends in its matrix products, and how many a second the machine
+    does of just these products: the layers' forwards and twice backwards, for a part of a batch, attention in rows of
+    128; and those by which Muon makes updates orthogonal, which are in bfloat16 (torch.optim.Muon's five iterations)."""
+    config, T, part = model.config, 128, 4096
+    C, head, batch = config.n_embd, config.n_embd // config.n_head, (part // T * config.n_head,)
     first = 2 * C if config.synthesizer else 3 * C
-    linear = [((), tokens, a, b) for a, b in [(C, first), (C, C), (C, 4 * C), (4 * C, C)]]
+    linear = [((), part, a, b) for a, b in [(C, first), (C, C), (C, 4 * C), (4 * C, C)]]
     attention = [(batch, T, head, T), (batch, T, T, head)]
-    shapes = (linear + attention) * config.n_layer + [((), tokens, C, config.vocab_size)]
     flop = taken = 0.0
-    for shape in set(shapes):
-        batch, n, a, b = shape
+
+    def add(times: float, *pairs: tuple[torch.Tensor, torch.Tensor]) -> None:
+        nonlocal flop, taken
+        for x, w in pairs:
+            flop += times * 2 * x.numel() * w.size(-1)
+            taken += times * np.median([seconds(torch.matmul, x, w) for _ in range(30)][5:])
+
+    shapes = Counter((linear + attention) * config.n_layer + [((), part, C, config.vocab_size)])
+    for (batch, n, a, b), times in shapes.items():
         x, w, g = (torch.randn(*batch, *size, dtype=dtype) for size in ((n, a), (a, b), (n, b)))
-        once = [
-            np.median([seconds(torch.matmul, *factors) for _ in range(30)][5:])
-            for factors in ((x, w), (g, w.mT), (x.mT, g))
-        ]
-        taken += sum(once) * shapes.count(shape)
-        flop += 6 * math.prod((*batch, n, a, b)) * shapes.count(shape)
-    return flop / tokens, flop / taken
+        add(times * tokens / part, (x, w), (g, w.mT), (x.mT, g))
+    weights = Counter(tuple(sorted(a.weight.shape)) for a in model.blocks.modules() if isinstance(a, torch.nn.Linear))
+    for (rows, columns), times in weights.items() if muon else ():
+        x = torch.randn(rows, columns, dtype=torch.bfloat16)
+        square = x @ x.mT
+        add(5 * times, (x, x.mT), (square, square), (square, x))
+    return flop, flop / taken
 
 
 def memory_of(what: str, variant: str, recipe: str) -> float:
@@ -214,16 +221,18 @@ def bench_training(variants: list[str], recipe: str, steps: int) -> None:
                 "auto": our_steps(GPT(config), dataset, phase, "auto"),
             }
             rates: dict[str, list[float]] = {name: [] for name in runs}
+            sizes = []
             for repetition in range(steps + 2):
                 for name, run in runs.items():
                     taken, tokens = next(run)
                     if repetition >= 2:  # the first ones set things up
                         rates[name].append(tokens / taken)
+                        sizes.append(tokens)
             report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
             for name in ("float32", "auto"):
                 dtype = Trainer(torch.nn.Linear(1, 1), data, None, TrainerConfig(dtype=name, device="cpu")).dtype
-                flop, peak = matrix_peak(config, dtype)
-                share = np.median(rates[name]) * flop / peak
+                flop, peak = matrix_peak(GPT(config), dtype, np.mean(sizes), phase.muon_lr > 0)
+                share = np.median(rates[name]) * flop / np.mean(sizes) / peak
                 row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"
                 report(row, rates[name], "tokens/s", rates["textbook"], share_of_peak=share)
         ours, textbook = memory_of("ours", variant, recipe), memory_of("textbook", variant, recipe)
