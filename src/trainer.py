@@ -49,8 +49,8 @@ class TrainerConfig:
     lr_decay: bool = False  # whether the learning rate follows `lr_factor`
     warmup_tokens: float = 375e6
     final_tokens: float = 260e9
-    lr_floor: float = 0.1  # what the decay ends at, of the learning rate
-    linear_decay: bool = False  # rather than along a cosine
+    lr_floor: float = 0.1  # share of the learning rate below which it does not fall
+    linear_decay: bool = False  # to the floor at the end, rather than along a cosine
     muon_lr: float = 0.0  # if not 0, the matrices of the blocks are trained by Muon instead, at this rate
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
@@ -124,12 +124,12 @@ def keep_memory() -> None:
 def lr_factor(
     tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1, linear: bool = False
 ) -> float:
-    """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls
-    along a cosine, or in a straight line too, that ends at `final_tokens`, but never below `floor`."""
+    """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls until
+    `final_tokens`, in a straight line to `floor`, or along a cosine to 0, but not below `floor`."""
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))
-    return max(floor, 1.0 - progress if linear else 0.5 * (1.0 + math.cos(math.pi * progress)))
+    return 1.0 - (1.0 - floor) * progress if linear else max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict]:
