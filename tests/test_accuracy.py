@@ -32,4 +32,4 @@ def test_facts_are_learned_by_reading(tmp_path, monkeypatch, capsys):
             assert accuracy["accuracy"] < 0.1
         else:
             right, total = right + accuracy["right"], total + accuracy["questions"]
-    assert right / total > 0.3  # it was 33 of 64; guessing from the name is right for about one in ten
+    assert right / total > 0.4  # it was 43 of 64; guessing from the name is right for about one in ten
