@@ -6,8 +6,8 @@
 A speed is the median of `--steps` repetitions with the quartiles, taken in turns with those of the textbook code
 (tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout of 0.1, AdamW, one
 question answered at a time), so that whatever else the machine does hits both. Training is done as the recipe says, on
-its examples; the textbook gets the same ones. The textbook trains in a process of its own,
-where the C library is as it comes (`trainer.keep_memory`). Leave the machine alone meanwhile.
+its examples; the textbook gets the same ones. The textbook trains in a process of its own, where the C library is as it
+comes (`trainer.keep_memory`). Leave the machine alone meanwhile.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from textbook import TextbookGPT, answer
 
-from dataset import MASK, PAD, CharCorruptionDataset, ClozeDataset, MixedDataset, NameDataset, as_tensors, ask
+from dataset import MASK, PAD, CharCorruptionDataset, MixedDataset, NameDataset, as_tensors, ask
 from model import GPT, GPTConfig
 from recipe import RECIPES, Phase
-from trainer import Batches, Trainer, TrainerConfig
+from run import examples_of
+from trainer import Batches, Trainer, TrainerConfig, choose_dtype
 from utils import find_corpus, read_questions, read_text, run_main, set_seed
 
 VARIANTS = ("vanilla", "rope", "synthesizer")
@@ -55,12 +56,12 @@ def questions(data: CharCorruptionDataset) -> NameDataset:
 
 
 def work_of(recipe: str, data: CharCorruptionDataset) -> dict[str, tuple[Phase, Dataset]]:
-    """What a recipe does, and on which examples, as in run.py."""
+    """What a recipe does, and on which examples."""
     pretrain, finetune = RECIPES[recipe].pretrain, RECIPES[recipe].finetune
-    names = questions(data)
-    views = ClozeDataset(data, pretrain.cloze_share) if pretrain.cloze_share else data
-    mixed = MixedDataset(names, ClozeDataset(data, finetune.cloze_share), finetune.views) if finetune.views else names
-    return {"pretraining": (pretrain, views), "finetuning": (finetune, mixed)}
+    return {
+        "pretraining": (pretrain, examples_of(pretrain, data)),
+        "finetuning": (finetune, examples_of(finetune, data, questions(data))),
+    }
 
 
 def shape(variant: str, vocab_size: int, block_size: int = 128, dropout: float = 0.1, **kw: int) -> GPTConfig:
@@ -211,8 +212,9 @@ def peak_memory(what: str, variant: str, recipe: str) -> None:
 
 def bench_training(variants: list[str], recipe: str, steps: int) -> None:
     data = corpus()
+    works = work_of(recipe, data)
     for variant in variants:
-        for work, (phase, dataset) in work_of(recipe, data).items():
+        for work, (phase, dataset) in works.items():
             set_seed(0)
             config = shape(variant, data.vocab_size, dropout=phase.dropout)
             runs = {
@@ -230,7 +232,7 @@ def bench_training(variants: list[str], recipe: str, steps: int) -> None:
                         sizes.append(tokens)
             report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
             for name in ("float32", "auto"):
-                dtype = Trainer(torch.nn.Linear(1, 1), data, None, TrainerConfig(dtype=name, device="cpu")).dtype
+                dtype = choose_dtype(name, torch.device("cpu"))
                 flop, peak = matrix_peak(GPT(config), dtype, np.mean(sizes), phase.muon_lr > 0)
                 share = np.median(rates[name]) * flop / np.mean(sizes) / peak
                 row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"

@@ -161,13 +161,14 @@ class ClozeDataset(Dataset):
         """`share` of the examples are views. Positions begin anywhere up to `shift`, for learned ones to be found
         wherever a question has the name."""
         self.corpus, self.share, self.shift = corpus, share, shift
-        self.written = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
-        self.documents = [self.words(text) for text in corpus.data]
+        written = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
+        self.documents = [self.words(text, written) for text in corpus.data]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
 
-    def words(self, text: str) -> tuple[int, list[tuple[int, int]], list[bool], np.ndarray]:
+    def words(self, text: str, written: Counter[str]) -> tuple[int, list[tuple[int, int]], list[bool], np.ndarray]:
         """Where the title of a document ends, where the words after it begin and end, which of them are names or
-        numbers, and up to where each reaches if all are laid end to end, weighted, from 0 to 1."""
+        numbers, and up to where each reaches if all are laid end to end, weighted, from 0 to 1. `written` is how often
+        the corpus has each word, just as it is written."""
         title, *rest = TITLE_END.split(text, maxsplit=1)
         body = "".join(rest)
         known, first = set(title.split()), len(text) - len(body)
@@ -177,7 +178,7 @@ class ClozeDataset(Dataset):
             word = text[begin:end]
             if NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weights.append(self.NUMBER_WEIGHT)
-            elif word[0].isupper() and word not in known and self.written[word] >= self.written[word.lower()]:
+            elif word[0].isupper() and word not in known and written[word] >= written[word.lower()]:
                 weights.append(self.NAME_WEIGHT)
             else:
                 weights.append(self.OTHER_WEIGHT)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command ru
     from torch.utils.data import Dataset
     from torch.utils.tensorboard import SummaryWriter
 
-    from dataset import CharCorruptionDataset
+    from dataset import CharCorruptionDataset, NameDataset
     from model import GPT
     from trainer import Trainer, TrainerConfig
 
@@ -238,18 +238,15 @@ def make_model(args: argparse.Namespace, corpus: CharCorruptionDataset, dropout:
 
 def pretrain(args: argparse.Namespace) -> None:
     """Span corruption over the corpus (handout 000, part f), or views of it."""
-    from dataset import ClozeDataset
-
     check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
     phase = choose_phase(args, "pretrain")
-    dataset = ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
-    train(args, phase, corpus, dataset)
+    train(args, phase, corpus, examples_of(phase, corpus))
 
 
 def finetune(args: argparse.Namespace) -> None:
     """Questions and answers, after pretraining or from scratch (handout 000, parts c and f)."""
-    from dataset import ClozeDataset, MixedDataset, NameDataset
+    from dataset import NameDataset
 
     check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
@@ -259,8 +256,16 @@ def finetune(args: argparse.Namespace) -> None:
         names = NameDataset(corpus, text)
     print(f"Questions: {describe(found)}: {len(names):,}")
     phase = choose_phase(args, "finetune" if args.reading_params_path else "scratch")
-    dataset = MixedDataset(names, ClozeDataset(corpus, phase.cloze_share), phase.views) if phase.views else names
-    train(args, phase, corpus, dataset)
+    train(args, phase, corpus, examples_of(phase, corpus, names))
+
+
+def examples_of(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+    """What is learned from: the corpus, or views of it; or the questions `names`, with or without views beside them."""
+    from dataset import ClozeDataset, MixedDataset
+
+    if names is None:
+        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+    return MixedDataset(names, ClozeDataset(corpus, phase.cloze_share), phase.views) if phase.views else names
 
 
 def choose_phase(args: argparse.Namespace, name: str) -> Phase:

@@ -129,7 +129,9 @@ def lr_factor(
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))
-    return 1.0 - (1.0 - floor) * progress if linear else max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
+    if linear:
+        return floor + (1.0 - floor) * (1.0 - progress)
+    return max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict]:
