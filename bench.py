@@ -176,10 +176,10 @@ def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> tu
         x, w, g = (torch.randn(*batch, *size, dtype=dtype) for size in ((n, a), (a, b), (n, b)))
         add(times * tokens / part, (x, w), (g, w.mT), (x.mT, g))
     weights = Counter(tuple(sorted(a.weight.shape)) for a in model.blocks.modules() if isinstance(a, torch.nn.Linear))
-    for (rows, columns), times in weights.items() if muon else ():
-        x = torch.randn(rows, columns, dtype=torch.bfloat16)
+    for (rows, columns), number in weights.items() if muon else ():
+        x = torch.randn(number, rows, columns, dtype=torch.bfloat16)
         square = x @ x.mT
-        add(5 * times, (x, x.mT), (square, square), (square, x))
+        add(5, (x, x.mT), (square, square), (square, x))
     return flop, flop / taken
 
 

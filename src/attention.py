@@ -33,9 +33,14 @@ def apply_rotary_emb(x: torch.Tensor, rope_cache: torch.Tensor) -> torch.Tensor:
     `rope_cache` comes from `precompute_rotary_emb`; its first T positions are used. To place each sequence of the
     batch elsewhere, give (B, 1, T, head_dim/2, 2).
     """
-    cos, sin = rope_cache[..., : x.size(-2), :, :].to(x.dtype).unbind(-1)  # (T, head_dim/2) each
-    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+    rope_cache = rope_cache[..., : x.size(-2), :, :]
+    if torch.compiler.is_compiling():  # a compiler fuses these products, and has no complex numbers
+        cos, sin = rope_cache.to(x.dtype).unbind(-1)  # (T, head_dim/2) each
+        even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+        return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+    precise = x.to(torch.promote_types(x.dtype, torch.float32))
+    rotated = torch.view_as_complex(precise.unflatten(-1, (-1, 2))) * torch.view_as_complex(rope_cache)
+    return torch.view_as_real(rotated).flatten(-2).to(x.dtype)
 
 
 class DropoutMasks:
@@ -215,6 +220,6 @@ class SynthesizerAttention(Attention):
         q, v = self.heads(x, self.w1, self.value)
         (v,) = places.remember(self, v)
         keys, bias = F.pad(self.w2.t(), (0, 0, 0, 1)), F.pad(self.b2, (0, 1), value=-torch.inf)  # for the last position
-        k = keys[places.key_positions].to(q.dtype)[:, None].expand_as(v)
-        bias = bias[places.key_positions][:, None, None] + places.bias
+        k = F.embedding(places.key_positions, keys).to(q.dtype)[:, None].expand_as(v)
+        bias = F.embedding(places.key_positions, bias[:, None])[:, None].transpose(-2, -1) + places.bias
         return self.attend(F.relu(q), k, v, bias, 1.0, places.masks)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phase:
-    """How to train once: pretraining, or finetuning. Rates are peaks; the decay is `trainer.lr_factor`'s."""
+    """How to train once: pretraining, or finetuning. Rates are peaks; the decay is `optimizers.lr_factor`'s."""
 
     epochs: int
     batch_size: int

@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from test_model import config
 from textbook import TextbookGPT
 from torch import nn
@@ -15,6 +13,7 @@ from torch.utils.data import Dataset
 import trainer
 from dataset import MASK, CharCorruptionDataset, NameDataset
 from model import GPT
+from optimizers import lr_factor
 from state import load_state
 from trainer import (
     Batches,
@@ -24,8 +23,6 @@ from trainer import (
     choose_compile,
     choose_device,
     choose_dtype,
-    lr_factor,
-    parameter_groups,
 )
 from utils import InputError, set_seed
 
@@ -65,42 +62,6 @@ class Recorder:
 
     def of(self, tag):
         return [value for t, _, value in self.seen if t == tag]
-
-
-def test_schedule_against_a_table():
-    table = {0: 0, 5: 0.05, 50: 0.5, 100: 1, 325: 0.853553, 550: 0.5, 775: 0.146447, 900: 0.1, 1000: 0.1, 5000: 0.1}
-    for tokens, factor in table.items():
-        assert lr_factor(tokens, 100, 1000) == pytest.approx(factor, abs=1e-6)
-
-
-def test_straight_schedule_against_a_table():
-    tables = {
-        0.0: {0: 0, 50: 0.5, 100: 1, 325: 0.75, 550: 0.5, 910: 0.1, 1000: 0, 5000: 0},
-        0.4: {0: 0, 50: 0.5, 100: 1, 325: 0.85, 550: 0.7, 910: 0.46, 1000: 0.4, 5000: 0.4},
-    }
-    for floor, table in tables.items():
-        for tokens, factor in table.items():
-            assert lr_factor(tokens, 100, 1000, floor, linear=True) == pytest.approx(factor, abs=1e-6)
-
-
-@given(st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**9), st.booleans())
-def test_schedule_stays_in_bounds(tokens, warmup, final, linear):
-    factor = lr_factor(tokens, warmup, final, linear=linear)
-    assert 0 <= factor <= 1
-    assert tokens < warmup or factor >= 0.1
-    assert tokens < max(final, warmup) + 1 or factor == 0.1  # never climbs again
-
-
-def test_only_matrices_decay():
-    for variant in ("vanilla", "rope", "synthesizer"):
-        model = GPT(config(variant))
-        groups = parameter_groups(model.parameters(), 0.1)
-        assert [group["weight_decay"] for group in groups] == [0.1, 0]
-        listed = [p for group in groups for p in group["params"]]
-        assert sorted(map(id, listed)) == sorted(map(id, model.parameters()))
-        decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
-        for name, p in model.named_parameters():
-            assert (id(p) in decayed) == (not any(part in name for part in ("bias", "ln", "b2"))), name
 
 
 @pytest.mark.parametrize("batch_size", [3, 5, 10, 64])
