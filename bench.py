@@ -154,22 +154,21 @@ def serve_textbook(connection: Connection, config: GPTConfig, recipe: str, work:
         connection.send(next(steps))
 
 
-def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> tuple[float, float]:
-    """FLOP that one training step of so many tokens spends in its matrix products, and how many a second the machine
-    does of just these products: the layers' forwards and twice backwards, for a part of a batch, attention in rows of
-    128; and those by which Muon makes updates orthogonal, which are in bfloat16 (torch.optim.Muon's five iterations)."""
+def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> float:
+    """Tokens a second, if a training step of so many tokens had nothing to do but its matrix products: the layers'
+    forwards and twice backwards, for a part of a batch, attention in rows of 128; and those by which Muon makes updates
+    orthogonal, which are in bfloat16."""
     config, T, part = model.config, 128, 4096
     C, head, batch = config.n_embd, config.n_embd // config.n_head, (part // T * config.n_head,)
     first = 2 * C if config.synthesizer else 3 * C
     linear = [((), part, a, b) for a, b in [(C, first), (C, C), (C, 4 * C), (4 * C, C)]]
     attention = [(batch, T, head, T), (batch, T, T, head)]
-    flop = taken = 0.0
+    taken = 0.0
 
     def add(times: float, *pairs: tuple[torch.Tensor, torch.Tensor]) -> None:
-        nonlocal flop, taken
+        nonlocal taken
         for x, w in pairs:
-            flop += times * 2 * x.numel() * w.size(-1)
-            taken += times * np.median([seconds(torch.matmul, x, w) for _ in range(30)][5:])
+            taken += times * np.median([seconds(torch.matmul, x, w) for _ in range(12)][2:])
 
     shapes = Counter((linear + attention) * config.n_layer + [((), part, C, config.vocab_size)])
     for (batch, n, a, b), times in shapes.items():
@@ -180,7 +179,7 @@ def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> tu
         x = torch.randn(number, rows, columns, dtype=torch.bfloat16)
         square = x @ x.mT
         add(5, (x, x.mT), (square, square), (square, x))
-    return flop, flop / taken
+    return tokens / taken
 
 
 def memory_of(what: str, variant: str, recipe: str) -> float:
@@ -223,18 +222,22 @@ def bench_training(variants: list[str], recipe: str, steps: int) -> None:
                 "auto": our_steps(GPT(config), dataset, phase, "auto"),
             }
             rates: dict[str, list[float]] = {name: [] for name in runs}
-            sizes = []
+            peaks: dict[str, list[float]] = {name: [] for name in runs}
+            model, sizes = GPT(config), []
             for repetition in range(steps + 2):
                 for name, run in runs.items():
                     taken, tokens = next(run)
                     if repetition >= 2:  # the first ones set things up
                         rates[name].append(tokens / taken)
                         sizes.append(tokens)
+                if repetition % 5 == 2:  # now and then, because the machine is not always equally fast
+                    for name in ("float32", "auto"):
+                        dtype = choose_dtype(name, torch.device("cpu"))
+                        peaks[name].append(matrix_peak(model, dtype, np.mean(sizes), phase.muon_lr > 0))
             report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
             for name in ("float32", "auto"):
                 dtype = choose_dtype(name, torch.device("cpu"))
-                flop, peak = matrix_peak(GPT(config), dtype, np.mean(sizes), phase.muon_lr > 0)
-                share = np.median(rates[name]) * flop / np.mean(sizes) / peak
+                share = np.median(rates[name]) / np.median(peaks[name])
                 row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"
                 report(row, rates[name], "tokens/s", rates["textbook"], share_of_peak=share)
         ours, textbook = memory_of("ours", variant, recipe), memory_of("textbook", variant, recipe)

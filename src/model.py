@@ -111,7 +111,7 @@ class GPT(nn.Module):
             places = Places(torch.arange(T, device=idx.device)[None] if positions is None else positions)
         x = self.tok_emb(idx)
         if not self.config.rope:
-            x = x + self.pos_emb[0, places.positions]
+            x = x + F.embedding(places.positions, self.pos_emb[0])
         if torch.is_autocast_enabled(x.device.type):  # the residual stream, too: half the memory to move
             x = x.to(torch.get_autocast_dtype(x.device.type))
         x = self.drop(x, places.masks)  # (B, T, n_embd)
