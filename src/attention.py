@@ -155,7 +155,8 @@ class Attention(nn.Module):
         """The outputs of linear layers, divided among the heads: (B, T, n_embd) -> (B, n_head, T, head_dim) each."""
         weight, bias = torch.cat([a.weight for a in layers]), torch.cat([a.bias for a in layers])
         y = F.linear(x, weight, bias)  # one matrix product for all of them
-        return list(y.unflatten(-1, (len(layers), self.n_head, -1)).permute(2, 0, 3, 1, 4))
+        y = y.unflatten(-1, (len(layers), self.n_head, -1)).permute(2, 0, 3, 1, 4)
+        return list(y.contiguous())  # or else each later operation would copy its part of y
 
     def attend(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor, scale: float, masks: DropoutMasks
