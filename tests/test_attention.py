@@ -163,7 +163,7 @@ def test_masks_of_one_pass_are_unrelated():
     masks, x = DropoutMasks(), torch.ones(1000, 100)
     one, two = (masks.mask(x, 0.5).flatten() for _ in range(2))
     assert abs(torch.corrcoef(torch.stack((one, two)))[0, 1]) < 5 / math.sqrt(x.numel())
-    assert Dropout(0.001)(x).mean().item() == pytest.approx(1, abs=0.01)
+    assert 0 < (Dropout(0.001)(x) == 0).sum() < 300  # of 100,000
     assert (Dropout(1.0)(x) == 0).all()
 
 

@@ -268,18 +268,19 @@ def test_what_a_gap_prefers():
 def test_documents_without_words_or_titles_have_views_too(i):
     corpus = CharCorruptionDataset(VIEWED, 128)
     views = ClozeDataset(corpus)
-    for _ in range(20):
+    for seed in range(20):
         x, y = views[i]
         assert x.shape == y.shape == (128,) and torch.equal(x[1:], y[:-1])
+        assert bool(views.view(i, np.random.default_rng(seed))) == bool(views.documents[i][1])  # else it is corrupted
     assert len(views) == 5
 
 
-def test_a_share_of_the_examples_is_span_corruption(monkeypatch):
-    monkeypatch.setattr(ClozeDataset, "STRAY", 0)
+@pytest.mark.parametrize("share", [0.0, 0.75, 1.0])
+def test_a_share_of_the_examples_is_span_corruption(share):
     corpus = CharCorruptionDataset("\n".join(["Ada. Rome ."] * 2000), 128)
-    x, _ = ClozeDataset(corpus, share=0.75).examples(np.arange(2000), np.random.default_rng(0))
-    views = sum(row.tolist()[:4] == [*(corpus.stoi[c] for c in "Ada"), MASK] for row in x)
-    assert 0 < views / 2000 < 0.75 * 0.45  # those without surroundings
+    _, y = ClozeDataset(corpus, share).examples(np.arange(2000), np.random.default_rng(0))
+    views = sum(row[row != PAD][-1].item() == MASK for row in y)  # only a view ends with MASK
+    assert views / 2000 == pytest.approx(share, abs=0.03 if share == 0.75 else 0)
 
 
 def test_shifted_positions_go_on_and_stay_in_the_block():
