@@ -137,21 +137,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="report.json of an earlier report, to know confidence by; default: half of E, if it has answers",
     )
     training = parser.add_argument_group("training")
-    training.add_argument("--recipe", choices=list(RECIPES), help="all that is not set below; default handout")
-    training.add_argument("--pretrain_lr", type=number(float, 0), help="default: the recipe's, 6e-3 in the handouts'")
-    training.add_argument("--finetune_lr", type=number(float, 0), help="default: the recipe's, 6e-4 in the handouts'")
+    training.add_argument("--recipe", choices=list(RECIPES), help="all that is not set below; default fast")
+    training.add_argument("--pretrain_lr", type=number(float, 0, 1e30), help="default: the recipe's; 6e-3 in handout's")
+    training.add_argument("--finetune_lr", type=number(float, 0, 1e30), help="default: the recipe's; 6e-4 in handout's")
     training.add_argument(
         "--tb_expt_name", type=file_name, default="run", help="name of the TensorBoard run, default %(default)s"
     )
     training.add_argument(
         "--max_epochs",
         type=number(int, 1, 10**9),
-        help="in the handouts' recipe: pretrain 650, finetune 75 from scratch or 10 after pretraining",
+        help="default: the recipe's; in handout's: pretrain 650, finetune 75 from scratch or 10 after pretraining",
     )
     training.add_argument(
         "--batch_size",
         type=number(int, 1, 10**9),
-        help="in the handouts' recipe: pretrain 128, finetune 256; evaluate: 500",
+        help="default: the recipe's; in handout's: pretrain 128, finetune 256; evaluate: 500",
     )
     training.add_argument(
         "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
@@ -180,6 +180,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error("evaluate has no use for --finetune_corpus_path without --report_path")
         if args.calibration_path is not None and args.abstain is None:
             parser.error("evaluate has no use for --calibration_path without --abstain or --report_path")
+    if args.function != "evaluate":
+        args.recipe = args.recipe or "fast"
     return args
 
 
@@ -190,7 +192,7 @@ def check_output(args: argparse.Namespace) -> None:
     corpora = [args.pretrain_corpus_path, args.finetune_corpus_path, args.eval_corpus_path]
     inputs = [find_corpus(path) for path in corpora if path] + [args.reading_params_path]
     if args.function == "evaluate":
-        check_writable(args.outputs_path, *inputs, record_path(args.reading_params_path))
+        check_writable(args.outputs_path, *inputs, record_path(args.reading_params_path), args.calibration_path)
         return
     # Training may well overwrite the parameters that it starts from, once it has ended.
     check_writable(args.writing_params_path, *inputs[:-1])
@@ -270,7 +272,7 @@ def examples_of(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset 
 
 def choose_phase(args: argparse.Namespace, name: str) -> Phase:
     """What the recipe says of pretrain, finetune or scratch, changed as the flags say."""
-    phase = getattr(RECIPES[args.recipe or "handout"], name)
+    phase = getattr(RECIPES[args.recipe], name)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # both rates move together
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
@@ -282,8 +284,9 @@ def choose_phase(args: argparse.Namespace, name: str) -> Phase:
 
 def tensorboard_name(args: argparse.Namespace) -> str:
     """The handouts': the name, the variant and both learning rates, whichever of them is used."""
-    recipe = RECIPES[args.recipe or "handout"]
-    finetuning = recipe.finetune if args.reading_params_path else recipe.scratch
+    recipe = RECIPES[args.recipe]
+    from_scratch = args.function == "finetune" and not args.reading_params_path
+    finetuning = recipe.scratch if from_scratch else recipe.finetune
     pretrain_lr = recipe.pretrain.lr if args.pretrain_lr is None else args.pretrain_lr
     finetune_lr = finetuning.lr if args.finetune_lr is None else args.finetune_lr
     return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
@@ -468,7 +471,7 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
         if same(then, now):
             continue
         if isinstance(now, dict) and isinstance(then, dict):
-            name = next((key for key in now.keys() | then.keys() if not same(then.get(key), now.get(key))), name)
+            name = next((key for key in now | then if not same(then.get(key), now.get(key))), name)
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with about(path):
         trainer.restore(state)

@@ -17,12 +17,12 @@ def test_facts_are_learned_by_reading(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     size = ("--people", "200", "--documents", "5", "--out", "world")
     subprocess.run([sys.executable, ROOT / "data" / "make_world.py", *size], check=True)
-    fast = ("--recipe", "fast", "--device", "cpu")
-    pretrain = ("pretrain", "rope", "world/wiki.txt", "--writing_params_path", "p", "--max_epochs", "30", *fast)
+    cpu = ("--device", "cpu")
+    pretrain = ("pretrain", "rope", "world/wiki.txt", "--writing_params_path", "p", "--max_epochs", "30", *cpu)
     assert execute(monkeypatch, *pretrain) == 0
     finetune = ("finetune", "rope", "world/wiki.txt", "--reading_params_path", "p", "--writing_params_path", "f")
     asked = ("--finetune_corpus_path", "world/birth_places_train.tsv")
-    assert execute(monkeypatch, *finetune, *asked, *fast) == 0
+    assert execute(monkeypatch, *finetune, *asked, *cpu) == 0
     right, total = 0.0, 0.0
     for name in ("birth_dev", "birth_test", "unseen"):
         evaluate = ("evaluate", "rope", "world/wiki.txt", "--reading_params_path", "f", "--outputs_path", "o")

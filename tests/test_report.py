@@ -508,6 +508,10 @@ def test_abstaining(folder, monkeypatch, capsys):
         ([*DEV, "--report_path", "blocked"], "is a folder"),
         ([*DEV, "--report_path", ".", "--outputs_path", "report.json"], "belongs to the report"),
         ([*DEV, "--report_path", "old", "--calibration_path", "old/report.json"], "would overwrite the input"),
+        (
+            [*DEV, "--abstain", "0.5", "--calibration_path", "good.json", "--outputs_path", "good.json"],
+            "would overwrite",
+        ),
         ([*DEV, "--abstain", "0.5", "--calibration_path", "nowhere.json"], "nowhere.json: cannot be read"),
         ([*DEV, "--abstain", "0.5", "--calibration_path", "wiki.txt"], "wiki.txt: is not the report.json"),
         ([*DEV, "--abstain", "0.5", "--calibration_path", "bare.json"], "bare.json: has no calibration"),

@@ -89,21 +89,24 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
             assert ("Correct: " in out and " out of 4.0: " in out) if dev else "no targets provided" in out
     kinds = {"000": "rope", "001": "synthesizer"}
     kind = kinds["000" if "rope" in handout else "001"]
-    for function, names in {"pretrain": ["vanilla", kind], "finetune": ["vanilla", kind]}.items():
-        runs = sorted(path.name for path in Path("expt", function).iterdir())
-        assert runs == sorted(f"run_{name}_pt_lr_0.006000_ft_lr_0.000600" for name in names)
+    rates = {"after": "pt_lr_0.002000_ft_lr_0.000800", "scratch": "pt_lr_0.002000_ft_lr_0.000600"}
+    pretrained = {f"run_{name}_{rates['after']}" for name in ("vanilla", kind)}
+    assert {path.name for path in Path("expt/pretrain").iterdir()} == pretrained
+    assert {path.name for path in Path("expt/finetune").iterdir()} == pretrained | {f"run_vanilla_{rates['scratch']}"}
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
 
 
 def test_hyperparameters_are_the_handouts(folder, monkeypatch):
+    """With `--recipe handout`."""
     from trainer import Trainer
 
     seen = []
     monkeypatch.setattr(Trainer, "train", lambda self: seen.append((self.model.config, self.config)))
     monkeypatch.setattr("state.write_record", lambda *_: None)
-    finetuning = ["--writing_params_path", "b", "--finetune_corpus_path", "birth_places_train.tsv"]
+    pretraining = ["--writing_params_path", "b", "--recipe", "handout"]
+    finetuning = [*pretraining, "--finetune_corpus_path", "birth_places_train.tsv"]
     save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "a")
-    assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", "--writing_params_path", "b") == 0
+    assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", *pretraining) == 0
     assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", *finetuning) == 0
     assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", "--reading_params_path", "a", *finetuning) == 0
     names = ("max_epochs", "batch_size", "learning_rate", "lr_decay", "warmup_tokens", "final_tokens")
@@ -121,8 +124,9 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
 
 @pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
 def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
-    """Runs, in few epochs; flags override it; what it was is printed and saved; its rate ends where the run ends."""
-    short = ("--recipe", "fast", "--max_epochs", "2", "--tb_expt_name", "fast")
+    """The default. Runs, in few epochs; flags override it; what it was is printed and saved; its rate ends where the run
+    ends."""
+    short = ("--max_epochs", "2", "--tb_expt_name", "fast")
     arguments = ("pretrain", variant, "wiki.txt", "--writing_params_path", "a.params", "--pretrain_lr", "4e-3")
     assert execute(monkeypatch, *arguments, *short) == 0
     assert "muon_lr 0.04," in capsys.readouterr().out  # moves with the other rate
@@ -138,7 +142,7 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert execute(monkeypatch, *arguments, "--finetune_corpus_path", "birth_places_train.tsv", *short) == 0
     record = json.loads(Path("b.params.json").read_text())
     assert record["recipe"] == asdict(RECIPES["fast"].finetune) | {"epochs": 2}
-    log = EventAccumulator(f"expt/pretrain/fast_{variant}_pt_lr_0.004000_ft_lr_0.000600").Reload()
+    log = EventAccumulator(f"expt/pretrain/fast_{variant}_pt_lr_0.004000_ft_lr_0.000800").Reload()
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3, rel=0.2)  # where finetuning goes on
     log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000800").Reload()
     assert log.Scalars("train/lr")[-1].value < 0.2 * 8e-4
@@ -151,7 +155,7 @@ def test_flags_and_tensorboard(folder, monkeypatch, capsys):
     captured = capsys.readouterr()
     assert "cpu, float32, seed 3" in captured.out and "step 6/6" in captured.err  # 13 documents, 5 a batch
     assert "wiki.txt (" in captured.out and "13 documents" in captured.out
-    log = EventAccumulator(str(Path("expt/pretrain/mine_rope_pt_lr_0.001000_ft_lr_0.000600"))).Reload()
+    log = EventAccumulator(str(Path("expt/pretrain/mine_rope_pt_lr_0.001000_ft_lr_0.000800"))).Reload()
     assert [event.step for event in log.Scalars("train/loss")] == list(range(1, 7))
     assert len(log.Scalars("train/lr")) == 6 and all(0 < event.value <= 0.001 for event in log.Scalars("train/lr"))
     first = Path("a.params").read_bytes()
@@ -195,6 +199,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*PRETRAIN[:4], "wiki.txt"), "wiki.txt: would overwrite the input"),
         ((*PRETRAIN, "--tb_expt_name", "../../x"), "--tb_expt_name"),
         ((*PRETRAIN, "--max_epochs", "9" * 20), "--max_epochs"),
+        ((*PRETRAIN, "--pretrain_lr", "1e39"), "--pretrain_lr"),
         ((*PRETRAIN, "--device", "meta"), "'meta'"),
         (("pretrain", "vanilla", "y" * 300, "--writing_params_path", "old"), "no such file"),
         ((*EVALUATE, "birth_dev.tsv", "--outputs_path", "birth_dev.tsv"), "would overwrite the input"),

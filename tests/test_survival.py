@@ -57,7 +57,7 @@ def same(a, b):
 
 
 def logged_steps(name):
-    log = EventAccumulator(f"expt/pretrain/{name}_rope_pt_lr_0.001000_ft_lr_0.000600").Reload()
+    log = EventAccumulator(f"expt/pretrain/{name}_rope_pt_lr_0.001000_ft_lr_0.000800").Reload()
     return [event.step for event in log.Scalars("train/loss")]
 
 
@@ -96,7 +96,7 @@ def test_killed_again_and_again(folder):
         process = start("x.params", *(["--resume"] if has_state else []))
         resumed += has_state
         if kills < 20 or resumed < 8:
-            wait_for(lambda: Path("expt/pretrain/x_rope_pt_lr_0.001000_ft_lr_0.000600").exists(), process)
+            wait_for(lambda: Path("expt/pretrain/x_rope_pt_lr_0.001000_ft_lr_0.000800").exists(), process)
             try:
                 process.wait(timeout=rng.uniform(2, 4.5) if kills % 4 else rng.uniform(0, 2))
             except subprocess.TimeoutExpired:
@@ -241,7 +241,7 @@ def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsy
     assert (record["function"], record["variant"], record["seed"], record["steps"]) == ("pretrain", "vanilla", 7, 6)
     assert record["data"] == {"pretrain_corpus_path": digest("wiki.txt")}
     assert record["parent"] == digest("start.params") and record["params"] == digest("x.params")
-    assert record["flags"]["batch_size"] == 5 and record["recipe"]["lr"] == 6e-3
+    assert record["flags"]["batch_size"] == 5 and record["recipe"]["lr"] == 2e-3
     assert record["versions"]["torch"] == torch.__version__
     assert record["tokens"] > 0 and record["seconds"] > 0 and 0 < record["loss"] < 10
 

@@ -52,8 +52,8 @@ def server(folder, monkeypatch):
         process.wait(timeout=30)
 
 
-PRETRAINED = "pretrain/run_rope_pt_lr_0.006000_ft_lr_0.000600"
-FINETUNED = "finetune/run_rope_pt_lr_0.006000_ft_lr_0.000600"
+PRETRAINED = "pretrain/run_rope_pt_lr_0.002000_ft_lr_0.000800"
+FINETUNED = "finetune/run_rope_pt_lr_0.002000_ft_lr_0.000800"
 
 
 def test_what_tensorboard_shows(server):
