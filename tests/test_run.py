@@ -100,8 +100,13 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
     """With `--recipe handout`."""
     from trainer import Trainer
 
-    seen = []
-    monkeypatch.setattr(Trainer, "train", lambda self: seen.append((self.model.config, self.config)))
+    seen, used = [], []
+
+    def look(self):
+        seen.append((self.model.config, self.config))
+        used.append([type(self.train_dataset).__name__, *(type(optimizer).__name__ for optimizer in self.optimizers)])
+
+    monkeypatch.setattr(Trainer, "train", look)
     monkeypatch.setattr("state.write_record", lambda *_: None)
     pretraining = ["--writing_params_path", "b", "--recipe", "handout"]
     finetuning = [*pretraining, "--finetune_corpus_path", "birth_places_train.tsv"]
@@ -119,7 +124,14 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
         assert (shape.n_layer, shape.n_head, shape.n_embd, shape.block_size) == (4, 8, 256, 128)
         assert (shape.embd_pdrop, shape.resid_pdrop, shape.attn_pdrop) == (0.1, 0.1, 0.1)
         assert (config.betas, config.weight_decay, config.grad_norm_clip) == ((0.9, 0.95), 0.1, 1.0)
-        assert (config.muon_lr, config.lr_floor) == (0.0, 0.1)
+        assert (config.muon_lr, config.lr_floor, config.linear_decay) == (0.0, 0.1, False)
+    assert used == [["CharCorruptionDataset", "AdamW"], ["NameDataset", "AdamW"], ["NameDataset", "AdamW"]]
+
+    used.clear()  # and without it:
+    assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", *pretraining[:2]) == 0
+    finetuning = [*pretraining[:2], "--reading_params_path", "a", *finetuning[-2:]]
+    assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", *finetuning) == 0
+    assert used == [["ClozeDataset", "AdamW", "Muon"], ["MixedDataset", "AdamW", "Muon"]]
 
 
 @pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
