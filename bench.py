@@ -222,7 +222,8 @@ def bench_training(variants: list[str], recipe: str, steps: int) -> None:
                 "auto": our_steps(GPT(config), dataset, phase, "auto"),
             }
             rates: dict[str, list[float]] = {name: [] for name in runs}
-            peaks: dict[str, list[float]] = {name: [] for name in runs}
+            dtypes = {name: choose_dtype(name, torch.device("cpu")) for name in ("float32", "auto")}
+            peaks: dict[str, list[float]] = {name: [] for name in dtypes}
             model, sizes = GPT(config), []
             for repetition in range(steps + 2):
                 for name, run in runs.items():
@@ -231,12 +232,10 @@ def bench_training(variants: list[str], recipe: str, steps: int) -> None:
                         rates[name].append(tokens / taken)
                         sizes.append(tokens)
                 if repetition % 5 == 2:  # now and then, because the machine is not always equally fast
-                    for name in ("float32", "auto"):
-                        dtype = choose_dtype(name, torch.device("cpu"))
+                    for name, dtype in dtypes.items():
                         peaks[name].append(matrix_peak(model, dtype, np.mean(sizes), phase.muon_lr > 0))
             report(f"{work} {variant}, textbook", rates["textbook"], "tokens/s")
-            for name in ("float32", "auto"):
-                dtype = choose_dtype(name, torch.device("cpu"))
+            for name, dtype in dtypes.items():
                 share = np.median(rates[name]) / np.median(peaks[name])
                 row = f"{work} {variant}, {name} ({str(dtype).removeprefix('torch.')})"
                 report(row, rates[name], "tokens/s", rates["textbook"], share_of_peak=share)

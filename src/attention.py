@@ -39,7 +39,8 @@ def apply_rotary_emb(x: torch.Tensor, rope_cache: torch.Tensor) -> torch.Tensor:
         even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
         return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
     precise = x.to(torch.promote_types(x.dtype, torch.float32))
-    rotated = torch.view_as_complex(precise.unflatten(-1, (-1, 2))) * torch.view_as_complex(rope_cache)
+    turns = torch.view_as_complex(rope_cache.to(precise.dtype))
+    rotated = torch.view_as_complex(precise.unflatten(-1, (-1, 2))) * turns
     return torch.view_as_real(rotated).flatten(-2).to(x.dtype)
 
 
@@ -222,5 +223,5 @@ class SynthesizerAttention(Attention):
         (v,) = places.remember(self, v)
         keys, bias = F.pad(self.w2.t(), (0, 0, 0, 1)), F.pad(self.b2, (0, 1), value=-torch.inf)  # for the last position
         k = F.embedding(places.key_positions, keys).to(q.dtype)[:, None].expand_as(v)
-        bias = F.embedding(places.key_positions, bias[:, None])[:, None].transpose(-2, -1) + places.bias
+        bias = bias[places.key_positions][:, None, None] + places.bias
         return self.attend(F.relu(q), k, v, bias, 1.0, places.masks)

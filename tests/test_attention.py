@@ -129,6 +129,14 @@ def test_rotation_is_complex_multiplication(half, T, seed):
             assert y[1, 2, t, 2 * i : 2 * i + 2].tolist() == pytest.approx([z.real, z.imag], abs=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_rotation_in_other_types(dtype):
+    """As in a model that has been converted, whose table is of that type, too."""
+    x, table = torch.randn(2, 3, 5, 8, generator=torch.Generator().manual_seed(0)), precompute_rotary_emb(8, 6)
+    y = apply_rotary_emb(x.to(dtype), table.to(dtype))
+    assert y.dtype == dtype and torch.allclose(y.float(), apply_rotary_emb(x, table), atol=0.05)
+
+
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))
 def test_rotation_depends_on_the_distance_only(s, t, shift):
     table = precompute_rotary_emb(8, 64).double()
