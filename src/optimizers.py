@@ -36,7 +36,12 @@ def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: flo
 
 
 class Muon(torch.optim.Muon):
-    """torch.optim.Muon, but it makes all matrices of one shape orthogonal together: on a CPU in half the time."""
+    """torch.optim.Muon, but it makes all matrices of one shape orthogonal together, which on a CPU takes half the time,
+    and multiplies them in `dtype`: bfloat16, as there, takes most CPUs thirty times as long as float32."""
+
+    def __init__(self, params: Iterable[torch.nn.Parameter], dtype: torch.dtype = torch.bfloat16, **settings: Any):
+        super().__init__(params, **settings)
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -53,7 +58,7 @@ class Muon(torch.optim.Muon):
                 if not self.state[p]:
                     self.state[p]["momentum_buffer"] = torch.zeros_like(p)
                 average = self.state[p]["momentum_buffer"].lerp_(p.grad, 1 - momentum)
-                gradients.append(p.grad.lerp(average, momentum).bfloat16())  # Nesterov's momentum
+                gradients.append(p.grad.lerp(average, momentum).to(self.dtype))  # Nesterov's momentum
             x = torch.stack(gradients)
             x = x.mT if rows > columns else x
             x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=group["eps"])
@@ -64,8 +69,10 @@ class Muon(torch.optim.Muon):
                 p.mul_(1 - lr * group["weight_decay"]).add_(update, alpha=-lr * math.sqrt(max(1, rows / columns)))
 
 
-def make_optimizers(model: torch.nn.Module, config: TrainerConfig, device: torch.device) -> list[torch.optim.Optimizer]:
-    """AdamW; or Muon for the weights of the linear layers inside the blocks, and AdamW for the rest.
+def make_optimizers(
+    model: torch.nn.Module, config: TrainerConfig, device: torch.device, dtype: torch.dtype
+) -> list[torch.optim.Optimizer]:
+    """AdamW; or Muon, in `dtype`, for the weights of the linear layers inside the blocks, and AdamW for the rest.
 
     Muon makes each update an orthogonal matrix, so that all directions are learned at the same pace, rare facts' too
     (Jordan et al. 2024); it is not meant for embeddings and the output.
@@ -80,7 +87,7 @@ def make_optimizers(model: torch.nn.Module, config: TrainerConfig, device: torch
     optimizers = [torch.optim.AdamW(others, lr=config.learning_rate, betas=config.betas, fused=fused)]
     if inner:
         matrices = [p for p in model.parameters() if p in inner]
-        optimizers.append(Muon(matrices, lr=config.muon_lr, weight_decay=config.weight_decay))
+        optimizers.append(Muon(matrices, dtype, lr=config.muon_lr, weight_decay=config.weight_decay))
     return optimizers
 
 

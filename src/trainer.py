@@ -181,7 +181,7 @@ class Trainer:
         # The number of rows is different in each batch.
         compiled = choose_compile(config.compile, self.device, len(self.batches))
         self.compute = torch.compile(self.model, dynamic=True) if compiled else self.model
-        self.optimizers = make_optimizers(self.model, config, self.device)
+        self.optimizers = make_optimizers(self.model, config, self.device, choose_dtype("auto", self.device))
         self.steps = self.tokens = 0  # done so far
         self.seconds = 0.0
         self.losses = (0.0, 0)  # the sum over the steps of this epoch, and how many they are
