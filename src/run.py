@@ -45,11 +45,11 @@ from utils import (
 
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
     from torch.utils.data import Dataset
-    from torch.utils.tensorboard import SummaryWriter
 
     from dataset import CharCorruptionDataset, NameDataset
     from model import GPT
     from trainer import Trainer, TrainerConfig
+    from watch import Log
 
 BLOCK_SIZE = 128
 MAX_ANSWER = 32  # characters
@@ -388,12 +388,12 @@ def trainer_config(args: argparse.Namespace, phase: Phase, final_tokens: int, ru
     )
 
 
-def open_log(args: argparse.Namespace, phase: Phase, step: int) -> SummaryWriter:
+def open_log(args: argparse.Namespace, phase: Phase, step: int) -> Log:
     """The run's TensorBoard log. What an earlier run has logged there of `step` and later is hidden."""
-    from torch.utils.tensorboard import SummaryWriter
+    from watch import Log
 
     try:
-        writer = SummaryWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
+        writer = Log(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
     except OSError as error:
         raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
     writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in asdict(phase).items()))

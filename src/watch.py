@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,10 +21,50 @@ TIMES = 50  # a run, at most; and after its last epoch
 PROBED = 128  # people
 
 
+class Log(SummaryWriter):
+    """A SummaryWriter for long runs: where it cannot write any more, on a full disk for instance, it says so once, and
+    the run goes on without its curves. Raises OSError when it cannot even begin."""
+
+    lost = False
+
+    def unless_lost(method: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(method)
+        def attempt(self: Log, *args: Any, **settings: Any) -> None:
+            if self.lost:
+                return
+            try:
+                method(self, *args, **settings)
+            except OSError as error:
+                self.lost = True
+                what = f"warning: {self.log_dir}: {error.strerror}; the run goes on, but TensorBoard no longer sees it"
+                print(what, file=sys.stderr, flush=True)
+
+        return attempt
+
+    add_scalar = unless_lost(SummaryWriter.add_scalar)
+    add_text = unless_lost(SummaryWriter.add_text)
+    add_hparams = unless_lost(SummaryWriter.add_hparams)
+    flush = unless_lost(SummaryWriter.flush)
+    close = unless_lost(SummaryWriter.close)
+
+    def __enter__(self) -> Self:
+        self.hook, threading.excepthook = threading.excepthook, self.report
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+        threading.excepthook = self.hook
+
+    def report(self, raised: threading.ExceptHookArgs) -> None:
+        """What the thread that writes could not do, the next call above says in a line."""
+        if not isinstance(raised.exc_value, OSError):
+            self.hook(raised)
+
+
 def watch(
     trainer: Trainer,
     corpus: CharCorruptionDataset,
-    writer: SummaryWriter,
+    writer: Log,
     longest: int,
     questions: Sequence[str] = (),
     places: Sequence[str] | None = None,

@@ -137,13 +137,16 @@ def limit_files(pid, size):
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets one process limit another")
 def test_a_full_disk(folder):
-    """While it lasts, the run goes on without saving. If it lasts to the end, the last state is still there."""
+    """While it lasts, the run goes on without saving, or being seen by TensorBoard. If it lasts to the end, the last
+    state is still there."""
     finish(start("whole.params"))
     process = start("x.params")
     wait_for(begun("x.params"), process)
-    limit_files(process.pid, 2**20)
+    limit_files(process.pid, 2**10)
     _, err = finish(process, 2)
-    assert "File too large; the run goes on" in err
+    assert "Traceback" not in err
+    assert err.count("File too large; the run goes on, but TensorBoard no longer sees it") == 1
+    assert "File too large; the run goes on, but has not been saved" in err
     assert "x.params: cannot be written" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
     assert load_state("x.params.state")["progress"]["steps"] < STEPS
     finish(start("x.params", "--resume"))
