@@ -220,7 +220,8 @@ class Trainer:
                     if stop:
                         raise Stopped(f"interrupted after step {self.steps} of {len(self.batches)}")
         if not all(p.isfinite().all() for p in self.parameters):
-            raise FloatingPointError("the last step has made parameters that are not finite")
+            message = f"parameters are not finite after step {self.steps}, learning rate {self.lr:.2e}"
+            raise FloatingPointError(message)
         if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
             save_params(self.model, config.ckpt_path)
 

@@ -1,6 +1,7 @@
 """What the tests of the commands share, besides the fixture `folder` of conftest.py."""
 
 import sys
+from pathlib import Path
 
 import run
 from utils import run_main
@@ -18,3 +19,8 @@ def execute(monkeypatch, *arguments):
     except SystemExit as end:
         return end.code
     return 0
+
+
+def contents(folder):
+    """All that is there: the bytes of each file, None for a folder."""
+    return {path: None if path.is_dir() else path.read_bytes() for path in Path(folder).rglob("*")}

@@ -72,3 +72,15 @@ def test_muon_is_torchs():
     assert torch.allclose(
         optimizers[0].state[ours[0]]["momentum_buffer"], optimizers[1].state[theirs[0]]["momentum_buffer"]
     )
+
+
+def test_muon_in_float32_does_what_newton_and_schulz_do():
+    """The polynomial that it is made of, applied to each singular value alone."""
+    torch.manual_seed(0)
+    p = torch.zeros(6, 9, requires_grad=True)
+    p.grad = torch.randn(6, 9)
+    u, s, vt = torch.linalg.svd(p.grad / p.grad.norm(), full_matrices=False)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    Muon([p], torch.float32, lr=1.0, weight_decay=0.0).step()
+    assert torch.allclose(p, -(u * s) @ vt, atol=1e-4)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import PEOPLE, execute
+from commands import PEOPLE, contents, execute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -528,12 +528,12 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     Path("bare.json").write_text('{"questions": 3}')
     Path("odd.json").write_text('{"questions": 3, "calibration": {"temperature": NaN, "offset": 0}}')
     Path("deep.json").write_text("[" * 100_000)
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    before = contents(folder)
     capsys.readouterr()
     assert execute(monkeypatch, *EVALUATE, *arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert contents(folder) == before
 
 
 def test_reports_side_by_side(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import execute
+from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import run
@@ -256,12 +256,12 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     Path("folder").mkdir()
     Path("dir.state").mkdir()
     Path("old").write_text("precious")
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    before = contents(folder)
     capsys.readouterr()
     assert execute(monkeypatch, *arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert contents(folder) == before
 
 
 def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):

@@ -9,9 +9,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from commands import execute
+import torch
+from commands import PEOPLE, execute
 
+from dataset import MASK, CharCorruptionDataset
+from model import GPT, GPTConfig
 from probes import PROBES
+from trainer import Trainer, TrainerConfig
+from watch import watch
 
 PRETRAIN = ("pretrain", "rope", "wiki.txt", "--writing_params_path", "a.params", "--max_epochs", "3", "--batch_size", "5",
             "--eval_corpus_path", "birth_dev.tsv", "--device", "cpu")  # fmt: skip
@@ -81,3 +86,27 @@ def test_what_tensorboard_shows(server):
     experiment = server("plugin/hparams/experiment", {"experimentName": ""})
     columns = {info["name"] for info in experiment["hparamInfos"]}
     assert {"lr", "batch_size", "epochs", "variant", "seed", "dropout"} <= columns
+
+
+def test_the_accuracy_is_that_of_the_answers():
+    """A model that has learned nothing, and places of which it says three of eight."""
+    torch.manual_seed(0)
+    corpus = CharCorruptionDataset("\n".join(f"{name}. Where {name} was born? {place} ." for name, place in PEOPLE), 64)
+    model = GPT(GPTConfig(corpus.vocab_size, 64, n_layer=1, n_head=2, n_embd=16))
+    trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=1, batch_size=4, device="cpu"))
+    questions = [f"Where was {name} born?" for name, _ in PEOPLE[:8]]
+    prompts = [[corpus.stoi[c] for c in question] + [MASK] for question in questions]
+    said = ["".join(corpus.itos[i] for i in answer) for answer in model.eval().generate(prompts, 32, stop_token=MASK)]
+    places = [answer if i < 3 else answer + "!" for i, answer in enumerate(said)]
+    logged = {}
+
+    class Recorder:
+        def add_scalar(self, tag, value, step):
+            logged[tag] = value
+
+        add_text = add_scalar
+
+    watch(trainer, corpus, Recorder(), 32, questions, places, prompts)(1)
+    assert logged["dev/accuracy"] == 3 / 8
+    assert all(f"{question}  ->  {answer}\n" in logged["completions"] for question, answer in zip(questions, said))
+    assert model.training

@@ -169,6 +169,35 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_parameters():
     assert model.slope.isfinite().all() and model.slope.item() != 0
 
 
+def test_a_gradient_that_is_not_finite_ends_the_run_and_leaves_the_parameters(tmp_path):
+    model = Line()
+    steps = []
+    model.slope.register_hook(lambda gradient: steps.append(1) or gradient * (math.inf if len(steps) == 3 else 1))
+    path = tmp_path / "x.params"
+    settings = TrainerConfig(max_epochs=4, batch_size=5, device="cpu", dtype="float32", ckpt_path=path)
+    with pytest.raises(FloatingPointError, match="the gradient is inf long at step 3, learning rate 3.00e-04"):
+        Trainer(model, Pairs(), None, settings).train()
+    assert model.slope.isfinite().all() and model.slope.item() != 0 and not path.exists()
+
+
+def test_a_last_step_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
+    """No loss is computed after it that would tell."""
+    step = Trainer.step
+
+    def overflowing(self, batch):
+        stop = step(self, batch)
+        if self.steps == len(self.batches):
+            self.model.slope.data.fill_(math.inf)
+        return stop
+
+    monkeypatch.setattr(Trainer, "step", overflowing)
+    path = tmp_path / "x.params"
+    settings = TrainerConfig(max_epochs=4, batch_size=5, device="cpu", dtype="float32", ckpt_path=path)
+    with pytest.raises(FloatingPointError, match="parameters are not finite after step 8, learning rate 3.00e-04"):
+        Trainer(Line(), Pairs(), None, settings).train()
+    assert not path.exists()
+
+
 def test_parameters_are_saved(tmp_path, monkeypatch):
     path = tmp_path / "x.params"
     saves = []
