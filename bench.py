@@ -157,7 +157,7 @@ def serve_textbook(connection: Connection, config: GPTConfig, recipe: str, work:
 def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> float:
     """Tokens a second, if a training step of so many tokens had nothing to do but its matrix products: the layers'
     forwards and twice backwards, for a part of a batch, attention in rows of 128; and those by which Muon makes updates
-    orthogonal, in the type that is best here whatever `dtype` is."""
+    orthogonal."""
     config, T, part = model.config, 128, 4096
     C, head, batch = config.n_embd, config.n_embd // config.n_head, (part // T * config.n_head,)
     first = 2 * C if config.synthesizer else 3 * C
@@ -176,7 +176,7 @@ def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> fl
         add(times * tokens / part, (x, w), (g, w.mT), (x.mT, g))
     weights = Counter(tuple(sorted(a.weight.shape)) for a in model.blocks.modules() if isinstance(a, torch.nn.Linear))
     for (rows, columns), number in weights.items() if muon else ():
-        x = torch.randn(number, rows, columns, dtype=choose_dtype("auto", torch.device("cpu")))
+        x = torch.randn(number, rows, columns, dtype=dtype)
         square = x @ x.mT
         add(5, (x, x.mT), (square, square), (square, x))
     return tokens / taken

@@ -34,14 +34,14 @@ def apply_rotary_emb(x: torch.Tensor, rope_cache: torch.Tensor) -> torch.Tensor:
     batch elsewhere, give (B, 1, T, head_dim/2, 2).
     """
     rope_cache = rope_cache[..., : x.size(-2), :, :]
+    pairs = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(-1, (-1, 2))
+    rope_cache = rope_cache.to(pairs.dtype)
     if torch.compiler.is_compiling():  # a compiler fuses these products, and has no complex numbers
-        cos, sin = rope_cache.to(x.dtype).unbind(-1)  # (T, head_dim/2) each
-        even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-        return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
-    precise = x.to(torch.promote_types(x.dtype, torch.float32))
-    turns = torch.view_as_complex(rope_cache.to(precise.dtype))
-    rotated = torch.view_as_complex(precise.unflatten(-1, (-1, 2))) * turns
-    return torch.view_as_real(rotated).flatten(-2).to(x.dtype)
+        (cos, sin), (even, odd) = rope_cache.unbind(-1), pairs.unbind(-1)
+        rotated = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
+    else:
+        rotated = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(rope_cache))
+    return rotated.flatten(-2).to(x.dtype)
 
 
 class DropoutMasks:

@@ -8,6 +8,7 @@ up. So a run does not depend on how many processes there are. With one process, 
 
 from __future__ import annotations
 
+import io
 import os
 import time
 import uuid
@@ -15,6 +16,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
+from utils import InputError
 
 
 def rank() -> int:
@@ -27,17 +30,38 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def start(device: torch.device) -> torch.device:
-    """Meets the other processes that torchrun has started, if it has. Returns the device of this process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
-        return device
+def started() -> bool:
+    """Whether torchrun has started this process, and others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def own_device(name: str) -> str:
+    """The device that this process has for itself where `name` is asked for: one of several GPUs, if there are several
+    processes; or the CPU, where torch lets processes share no gradients otherwise.
+
+    Raises InputError when there are not enough GPUs.
+    """
+    if not started() or name == "cpu":
+        return name
+    if name == "mps":
+        return "cpu"
+    if name != "cuda":
+        raise InputError(f"--device {name}: each of several processes has a GPU of its own; say --device cuda")
+    number, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if number >= there:
+        raise InputError(f"there is no GPU for process {number + 1}: --nproc_per_node={there}, or add --device cpu")
+    return f"cuda:{number}"
+
+
+def start(device: torch.device) -> None:
+    """Meets the other processes that torchrun has started, if it has. This one is to compute on `device`."""
+    if not started() or dist.is_initialized():
+        return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     store, rank, size = next(dist.rendezvous("env://"))
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=afresh(store, rank, size), rank=rank, world_size=size)
-    return device
 
 
 def afresh(store: dist.Store, rank: int, size: int) -> dist.Store:
@@ -70,20 +94,22 @@ def finish() -> None:
 
 
 def from_first(value: Any) -> Any:
-    """What the first process calls `value`."""
+    """What the first process calls `value`: tensors, on the CPU then, and plain values."""
     if world_size() == 1:
         return value
-    box = [value]
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    box = [buffer.getvalue()]
     dist.broadcast_object_list(box, src=0)
-    return box[0]
+    return torch.load(io.BytesIO(box[0]), map_location="cpu", weights_only=True)
 
 
-def add_up(parameters: list[torch.nn.Parameter], *numbers: float) -> list[float]:
-    """Adds the gradients of all processes, and the given numbers, which are returned. None is a gradient of 0."""
+def add_up(parameters: list[torch.nn.Parameter], numbers: list[float], device: torch.device) -> list[float]:
+    """Adds the gradients of all processes, and the given numbers, which are returned. None is a gradient of 0; all are
+    on `device`."""
     if world_size() == 1:
-        return list(numbers)
+        return numbers
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    device = gradients[0].device if gradients else None
     together = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers, device=device)])  # one message
     dist.all_reduce(together)
     *pieces, sums = together.split([*(p.numel() for p in parameters), len(numbers)])

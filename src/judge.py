@@ -55,8 +55,8 @@ def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]]
             group = by_length[i : i + GROUP]
             width = min(max(len(sequences[j]) for j in group), block_size + 1)
             rows = torch.tensor([(sequences[j] + [0] * width)[:width] for j in group], device=device)
-            logits = model(rows[:, :-1])[0].double()  # a probability near 1 keeps its distance from it
-            predicted = torch.log_softmax(logits, dim=-1).cpu().numpy()  # (B, width - 1, vocab_size)
+            logits = model(rows[:, :-1])[0].cpu().double()  # a probability near 1 keeps its distance from it
+            predicted = torch.log_softmax(logits, dim=-1).numpy()  # (B, width - 1, vocab_size)
             targets = rows[:, 1:].cpu().numpy()
             for row, j in enumerate(group):
                 places = np.arange(len(prompts[j]) - 1, min(len(sequences[j]), width) - 1)

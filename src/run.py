@@ -77,7 +77,7 @@ ALLOWED = {
         ]
     ),
     "finetune": TRAINING,
-    "evaluate": ["batch_size", "finetune_corpus_path", "report_path", "abstain", "calibration_path"],
+    "evaluate": ["finetune_corpus_path", "report_path", "abstain", "calibration_path"],
 }
 
 
@@ -138,8 +138,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=list(RECIPES), help="all that is not set below; default fast")
-    training.add_argument("--pretrain_lr", type=number(float, 0, 1e30), help="default: the recipe's; 6e-3 in handout's")
-    training.add_argument("--finetune_lr", type=number(float, 0, 1e30), help="default: the recipe's; 6e-4 in handout's")
+    for phase in ("pretrain", "finetune"):
+        rates = ", ".join(f"{getattr(recipe, phase).lr:g} in {name}" for name, recipe in RECIPES.items())
+        known = f"default: {rates}; Muon's rate changes by the same factor"
+        training.add_argument(f"--{phase}_lr", type=number(float, 0, 1e30), help=known)
     training.add_argument(
         "--tb_expt_name", type=file_name, default="run", help="name of the TensorBoard run, default %(default)s"
     )
@@ -151,7 +153,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     training.add_argument(
         "--batch_size",
         type=number(int, 1, 10**9),
-        help="default: the recipe's; in handout's: pretrain 128, finetune 256; evaluate: 500",
+        help="default: the recipe's; in handout's: pretrain 128, finetune 256",
     )
     training.add_argument(
         "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
@@ -321,8 +323,8 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     processes, first = distributed.world_size(), distributed.rank() == 0
     if first and will_resume(args, config.state_path):
         resume(trainer, run)
-    parameters, dtype = sum(p.numel() for p in model.parameters()), str(trainer.dtype).removeprefix("torch.")
-    print(f"Model: {args.variant}, {parameters:,} parameters; {trainer.device}, {dtype}, seed {args.seed}", flush=True)
+    kind = f"{args.variant}, {sum(p.numel() for p in model.parameters()):,} parameters"
+    print(f"Model: {kind}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     writer = open_log(args, phase, trainer.steps + 1) if first else None
     if writer:
         trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, MAX_ANSWER, *asked))
@@ -339,7 +341,7 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
         flags = {name: value for name, value in vars(args).items() if value is not None}
-        record = run | progress | {"dtype": dtype, "flags": flags, "versions": state.versions()}
+        record = run | progress | {"flags": flags, "versions": state.versions()}
         state.write_record(args.writing_params_path, record)
         state.remove_state(config.state_path)
         print(f"Parameters written to {args.writing_params_path}")
@@ -348,10 +350,11 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
 def identity(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
     """All that makes one run different from another. A run can only be resumed when nothing of it has changed."""
     import state
+    from trainer import choose_device, choose_dtype
 
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
-        "dtype": args.dtype or "auto",
+        "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "data": {name: state.digest(find_corpus(path)) for name, path in corpora.items() if path},
         "vocabulary": state.vocabulary_digest(corpus.itos),
         "parent": state.digest(args.reading_params_path) if args.reading_params_path else None,
@@ -440,7 +443,7 @@ def rescue(model: GPT) -> str:
 
 def will_resume(args: argparse.Namespace, path: str) -> bool:
     """Whether to go on from the state at `path`. Raises InputError when that is neither asked for nor excluded."""
-    from state import has_state, load_state
+    from state import PREVIOUS, has_state, load_state
 
     if args.resume:
         return True
@@ -449,7 +452,8 @@ def will_resume(args: argparse.Namespace, path: str) -> bool:
     restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
     if restarts and load_state(path)["run"].get("job") == job:  # torchrun has restarted its processes
         return True
-    raise InputError(f"{path}: an unfinished run is here; go on with --resume, or delete this file to begin anew")
+    remains = " and ".join(filter(os.path.exists, (path, path + PREVIOUS)))
+    raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
 
 
 def resume(trainer: Trainer, run: dict[str, Any]) -> None:
@@ -519,9 +523,9 @@ def evaluate(args: argparse.Namespace) -> None:
         others = [find_corpus(args.pretrain_corpus_path), found, trained]
         others += [args.reading_params_path, args.outputs_path, args.calibration_path]
         report.make_folder(args.report_path, *others)
-    size, answers = args.batch_size or 500, []
-    for i in tqdm(range(0, len(prompts), size), disable=None, delay=2):
-        answers += model.generate(prompts[i : i + size], MAX_ANSWER, stop_token=MASK)
+    answers = []
+    for i in tqdm(range(0, len(prompts), 500), disable=None, delay=2):
+        answers += model.generate(prompts[i : i + 500], MAX_ANSWER, stop_token=MASK)
     predictions = ["".join(corpus.itos[i] for i in answer).replace("\n", " ") for answer in answers]
     rows = []
     if args.report_path or args.abstain is not None:
@@ -562,7 +566,8 @@ def main(argv: list[str] | None = None) -> None:
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error))):
             raise
-        print("run.py: error: out of memory; try a smaller --batch_size or fewer --num_workers", file=sys.stderr)
+        less = "" if args.function == "evaluate" else "; try a smaller --batch_size or fewer --num_workers"
+        print(f"run.py: error: out of memory{less}", file=sys.stderr)
         sys.exit(1)
 
 

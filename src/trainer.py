@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,12 +69,14 @@ class TrainerConfig:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; by default CUDA if there is one, or Apple's MPS, or the CPU.
+    """The device of that name; by default CUDA if there is one, or Apple's MPS, or the CPU. Of several processes, each
+    has a GPU of its own.
 
     Raises InputError when there is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    name = distributed.own_device(name)
     try:
         if torch.device(name).type not in ("cpu", "cuda", "mps"):
             raise RuntimeError(f"nothing here was made for {name}")
@@ -100,9 +103,13 @@ def choose_compile(name: str, device: torch.device, steps: int) -> bool:
     Raises InputError when it is wanted and there is no compiler.
     """
     compiler = os.environ.get("CXX", "cl" if os.name == "nt" else "c++")
-    possible = bool(shutil.which(compiler)) and (device.type != "cuda" or bool(importlib.util.find_spec("triton")))
+    possible = bool(shutil.which(compiler))
+    if device.type == "cuda":  # for which Triton compiles an extension of Python
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        possible = possible and os.path.exists(header) and bool(importlib.util.find_spec("triton"))
     if name == "on" and not possible:
-        raise InputError("--compile on needs a C++ compiler, and on CUDA Triton; leave it out to go without")
+        what = "a C++ compiler, and on CUDA Triton and Python's headers (python3-dev)"
+        raise InputError(f"--compile on needs {what}; leave it out to go without")
     return name == "on" or name == "auto" and possible and device.type == "cuda" and steps >= STEPS_WORTH_COMPILING
 
 
@@ -127,9 +134,12 @@ def seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def ignore_interrupts(_: int) -> None:
-    """Ctrl-C reaches the workers of a DataLoader as well, and is not for them."""
+def ignore_signals(_: int) -> None:
+    """Ctrl-C, and what a cluster sends to all processes of a job, reach the workers of a DataLoader as well, and are
+    not for them: they end with the trainer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
 
 
 class Stopped(Exception):
@@ -170,7 +180,8 @@ class Trainer:
         Raises InputError when the device is not there, or compiling is wanted and impossible.
         """
         self.config = config
-        self.device = distributed.start(choose_device(config.device))
+        self.device = choose_device(config.device)
+        distributed.start(self.device)
         self.dtype = choose_dtype(config.dtype, self.device)
         if self.device.type == "cpu":
             keep_memory()
@@ -181,7 +192,7 @@ class Trainer:
         # The number of rows is different in each batch.
         compiled = choose_compile(config.compile, self.device, len(self.batches))
         self.compute = torch.compile(self.model, dynamic=True) if compiled else self.model
-        self.optimizers = make_optimizers(self.model, config, self.device, choose_dtype("auto", self.device))
+        self.optimizers = make_optimizers(self.model, config, self.device, self.dtype)
         self.steps = self.tokens = 0  # done so far
         self.seconds = 0.0
         self.losses = (0.0, 0)  # the sum over the steps of this epoch, and how many they are
@@ -198,7 +209,7 @@ class Trainer:
         if distributed.world_size() > 1:
             self.restore(distributed.from_first(self.state()))
         epochs, before = config.max_epochs, self.seconds
-        started = saved = time.monotonic()
+        started = saved = time.perf_counter()
         self.save()
         self.model.train()
         with Progress(len(self.batches), self.steps) as progress:
@@ -206,7 +217,7 @@ class Trainer:
                 if self.losses[1] == self.batches.per_epoch:
                     self.losses = (0.0, 0)
                 stop = self.step(batch)
-                now = time.monotonic()
+                now = time.perf_counter()
                 self.seconds = before + now - started
                 speed = self.tokens / self.seconds
                 epoch = math.ceil(self.steps / self.batches.per_epoch)
@@ -216,7 +227,7 @@ class Trainer:
                     self.end_epoch(epoch, progress)
                 if self.steps < len(self.batches) and (stop or now - saved >= 60 * config.save_minutes):
                     self.save(progress)
-                    saved = time.monotonic()
+                    saved = time.perf_counter()
                     if stop:
                         raise Stopped(f"interrupted after step {self.steps} of {len(self.batches)}")
         if not all(p.isfinite().all() for p in self.parameters):
@@ -259,7 +270,7 @@ class Trainer:
             part_loss = self.forward(part) * share
             part_loss.backward()
             loss += part_loss.item()
-        self.loss, stop = distributed.add_up(self.parameters, loss, float(self.stop))
+        self.loss, stop = distributed.add_up(self.parameters, [loss, float(self.stop)], self.device)
         if not math.isfinite(self.loss):
             raise FloatingPointError(f"the loss is {self.loss} at step {self.steps}, learning rate {self.lr:.2e}")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_norm_clip))
@@ -339,7 +350,8 @@ class Trainer:
         for part in zip(*(tensor.chunk(max(1, n)) for tensor in mine)):
             share = float((part[1] != PAD).sum() / targets) if counted else len(part[1]) / len(whole)
             if share:
-                yield [tensor.to(self.device, non_blocking=True) for tensor in part], share
+                pinned = self.device.type == "cuda"
+                yield [tensor.to(self.device, non_blocking=pinned) for tensor in part], share
 
     def forward(self, batch: list[torch.Tensor]) -> torch.Tensor:
         """The loss of a batch that is on the device."""
@@ -356,7 +368,7 @@ class Trainer:
         for batch in self.load(Batches(self.test_dataset, config.batch_size, epochs=1, seed=config.seed)):
             targets = int((batch[1] != PAD).sum())
             loss = sum(self.forward(part).item() * share for part, share in self.parts(batch))
-            total += distributed.add_up([], loss)[0] * targets
+            total += distributed.add_up([], [loss], self.device)[0] * targets
             count += targets
         self.model.train()
         loss = total / count
@@ -374,7 +386,7 @@ class Trainer:
             batch_size=None,
             num_workers=self.config.num_workers,
             pin_memory=self.device.type == "cuda",
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=ignore_signals,
             generator=torch.Generator(),  # from which it draws seeds that nothing here uses
         )
 
@@ -386,7 +398,7 @@ class Progress:
         first = distributed.rank() == 0
         self.lines, bar = not sys.stderr.isatty() and first, sys.stderr.isatty() and first
         self.bar = tqdm(total=total, initial=done, disable=not bar, dynamic_ncols=True)
-        self.total, self.done, self.started, self.shown = total, done, time.monotonic(), time.monotonic()
+        self.total, self.done, self.started, self.shown = total, done, time.perf_counter(), time.perf_counter()
 
     def __enter__(self) -> Self:
         return self
@@ -400,7 +412,7 @@ class Progress:
         self.bar.update()
         self.bar.set_description(what, refresh=False)
         self.bar.set_postfix_str(state, refresh=False)
-        now = time.monotonic()
+        now = time.perf_counter()
         if self.lines and (now - self.shown > SECONDS_BETWEEN_LINES or self.done == self.total):
             self.shown = now
             self.write(f"{what}, step {self.done}/{self.total}, {now - self.started:.0f} s: {state}")

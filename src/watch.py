@@ -72,8 +72,8 @@ def watch(
 ) -> Callable[[int], None]:
     """A function to be called with the number of an epoch that has ended. It logs the loss of span corruption on
     examples that are always the same and not those of training, a few of them completed, by `longest` characters at
-    most; and, if there are questions with their places, as the prompts ask them, how many are answered right, the first
-    answers, and what `probes` finds out about some of the people."""
+    most; if there are questions, as the prompts ask them, the first answers; and with their places, how many are right,
+    and what `probes` finds out about some of the people."""
     rng = np.random.default_rng(0)
     some = rng.permutation(len(corpus))[:128]
     batch = corpus.batch(some, rng)
@@ -94,11 +94,12 @@ def watch(
         writer.add_scalar("heldout/span_corruption_loss", loss, trainer.steps)
         completions = model.generate(documents, longest, stop_token=PAD)
         shown = list(zip(map(spell, documents), map(spell, completions)))
-        if places:
+        if prompts:
             answers = [spell(answer) for answer in model.generate(prompts, longest, stop_token=MASK)]
+            shown += list(zip(questions, answers))[:10]
+        if places:
             total, correct = score(places, answers)
             writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
-            shown += list(zip(questions, answers))[:10]
             for name, (right, people) in probes.probe(model, probed, corpus).items():
                 writer.add_scalar(f"probe/{name}", right / people, trainer.steps)
         writer.add_text("completions", "".join(f"    {a}  ->  {b}\n" for a, b in shown), trainer.steps)

@@ -13,7 +13,7 @@ import torch
 from test_survival import FLAGS, STEPS, logged_steps, same
 
 import distributed
-from utils import ROOT
+from utils import ROOT, InputError
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -69,7 +69,7 @@ distributed.start(torch.device("cpu"))
 assert distributed.from_first([rank]) == [0]
 if not again and rank == 1 - {late}:
     os.kill(os.getpid(), signal.SIGKILL)
-print(distributed.add_up([], 1.0)[0])
+print(distributed.add_up([], [1.0], torch.device("cpu"))[0])
 distributed.finish()
 """)
     command = torchrun(2, str(script), restarts=1)
@@ -80,9 +80,24 @@ distributed.finish()
 
 def test_with_one_process_nothing_happens():
     parameter = torch.nn.Parameter(torch.ones(2))
-    assert distributed.add_up([parameter], 2.5, 0.0) == [2.5, 0.0] and parameter.grad is None
+    assert distributed.add_up([parameter], [2.5, 0.0], torch.device("cpu")) == [2.5, 0.0] and parameter.grad is None
     assert distributed.from_first("x") == "x" and (distributed.rank(), distributed.world_size()) == (0, 1)
-    assert distributed.start(torch.device("cpu")).type == "cpu"
+    distributed.start(torch.device("cpu"))
+    assert not torch.distributed.is_initialized()
+    assert [distributed.own_device(name) for name in ("cpu", "mps", "cuda:1")] == ["cpu", "mps", "cuda:1"]
+
+
+def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch):
+    """Where torch lets processes share no gradients, as on Apple's GPU, they compute on the CPU."""
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [distributed.own_device(name) for name in ("cuda", "cpu", "mps")] == ["cuda:1", "cpu", "cpu"]
+    with pytest.raises(InputError, match="--device cuda:1: each of several processes has a GPU of its own"):
+        distributed.own_device("cuda:1")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match="there is no GPU for process 3: --nproc_per_node=2"):
+        distributed.own_device("cuda")
 
 
 def children(pid):

@@ -1,3 +1,5 @@
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -20,6 +22,10 @@ def test_the_committed_notebook_is_whole():
     for cell in code:
         assert not any(output.output_type == "error" for output in cell.outputs)
         assert not re.search(r"class \w*(GPT|Attention|Block|Trainer)", cell.source)  # no second copy of the model
+        for node in ast.walk(ast.parse(re.sub(r"(?m)^[%!].*", "", cell.source))):
+            if isinstance(node, ast.ImportFrom):  # all that it takes from src/ is there
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
     assert not re.search(r"/(home|root|tmp|work|Users)/", nbformat.writes(notebook))
 
 

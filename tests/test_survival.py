@@ -31,10 +31,10 @@ def command(name, *more):
             "--tb_expt_name", Path(name).stem, *FLAGS, *more]  # fmt: skip
 
 
-def start(name, *more):
+def start(name, *more, **settings):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command(name, *more), env=environment, **pipes)
+    return subprocess.Popen(command(name, *more), env=environment, **pipes, **settings)
 
 
 def finish(process, code=0):
@@ -76,7 +76,17 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder):
     assert f"of {STEPS}; go on with the same command and --resume" in err.splitlines()[-1]
     assert not Path("x.params").exists()
     out, err = finish(start("x.params"), 2)
-    assert err.count("\n") == 1 and "--resume" in err and "delete this file" in err
+    assert err.count("\n") == 1 and "--resume" in err
+    remains = err.strip().split("after deleting ")[1].split(" and ")
+    kept = {path: Path(path).read_bytes() for path in remains}
+    assert remains == ["x.params.state", "x.params.state.previous"] == sorted(map(str, Path().glob("x.params*")))
+    for path in remains:
+        os.unlink(path)
+    finish(start("x.params"))  # anew
+    assert same("x.params", "whole.params")
+    os.unlink("x.params")
+    for path, content in kept.items():
+        Path(path).write_bytes(content)
     out, _ = finish(start("x.params", "--resume"))
     assert "Resumed after step " in out
     assert same("x.params", "whole.params")
@@ -84,6 +94,17 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder):
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
     out, err = finish(start("x.params", "--resume"), 2)
     assert err.count("\n") == 1 and "no run to resume" in err
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_run_is_for_the_trainer(number, folder):
+    """A terminal, torchrun or a cluster signals the workers that make batches as well."""
+    process = start("x.params", "--num_workers", "1", "--max_epochs", "1000", start_new_session=True)
+    wait_for(begun("x.params"), process)
+    os.killpg(process.pid, number)
+    _, err = finish(process, 128 + number)
+    assert err.count("\n") == 1 and "of 3000; go on with the same command and --resume" in err
 
 
 @pytest.mark.slow

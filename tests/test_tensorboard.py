@@ -110,3 +110,7 @@ def test_the_accuracy_is_that_of_the_answers():
     assert logged["dev/accuracy"] == 3 / 8
     assert all(f"{question}  ->  {answer}\n" in logged["completions"] for question, answer in zip(questions, said))
     assert model.training
+    completions = logged["completions"]
+    logged.clear()
+    watch(trainer, corpus, Recorder(), 32, questions, None, prompts)(1)  # questions whose answers nobody knows
+    assert logged.keys() == {"heldout/span_corruption_loss", "completions"} and logged["completions"] == completions

@@ -317,13 +317,19 @@ def test_devices_and_dtypes():
     assert choose_dtype("auto", torch.device("mps")) == torch.float32
 
 
-def test_compiling_is_for_long_runs_on_cuda(monkeypatch):
+def test_compiling_is_for_long_runs_on_cuda(monkeypatch, tmp_path):
+    header = tmp_path / "Python.h"
+    header.touch()
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/" + name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     assert choose_compile("auto", cuda, 10**5) and not choose_compile("auto", cuda, 100)
     assert not choose_compile("auto", cpu, 10**5) and not choose_compile("off", cuda, 10**5)
     assert choose_compile("on", cpu, 1)
+    header.unlink()
+    assert choose_compile("on", cpu, 1) and not choose_compile("auto", cuda, 10**5)
+    header.touch()
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not choose_compile("auto", cuda, 10**5)
     with pytest.raises(InputError, match="needs a C.. compiler"):
