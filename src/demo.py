@@ -20,7 +20,7 @@ from utils import ROOT, evaluate_places, read_questions, run_main
 
 sys.path.insert(0, str(ROOT / "data"))
 
-PEOPLE, DOCUMENTS = 300, 5  # documents about each of them
+PEOPLE, DOCUMENTS = 200, 5  # documents about each of them
 VARIANT = "rope"
 FILES = {"dev": "birth_dev.tsv", "test": "birth_test.tsv", "unseen": "unseen.tsv"}
 
@@ -64,9 +64,9 @@ def main() -> None:
 
     questions = {"finetune_corpus_path": world / "birth_places_train.tsv"}
     say("Finetuning without pretraining")
-    scratch = command("scratch.params", "finetune", max_epochs=75, batch_size=32, **questions)
+    scratch = command("scratch.params", "finetune", max_epochs=30, batch_size=32, **questions)
     say("Pretraining")
-    pretrained = command("pretrain.params", "pretrain", max_epochs=60)
+    pretrained = command("pretrain.params", "pretrain", max_epochs=24)
     say("Finetuning after pretraining")
     finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, **questions)
 
