@@ -64,9 +64,9 @@ def main() -> None:
 
     questions = {"finetune_corpus_path": world / "birth_places_train.tsv"}
     say("Finetuning without pretraining")
-    scratch = command("scratch.params", "finetune", max_epochs=30, batch_size=32, **questions)
+    scratch = command("scratch.params", "finetune", max_epochs=15, batch_size=32, **questions)
     say("Pretraining")
-    pretrained = command("pretrain.params", "pretrain", max_epochs=24)
+    pretrained = command("pretrain.params", "pretrain", max_epochs=30)
     say("Finetuning after pretraining")
     finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, **questions)
 
