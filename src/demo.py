@@ -66,9 +66,9 @@ def main() -> None:
     say("Finetuning without pretraining")
     scratch = command("scratch.params", "finetune", max_epochs=15, batch_size=32, **questions)
     say("Pretraining")
-    pretrained = command("pretrain.params", "pretrain", max_epochs=30)
+    pretrained = command("pretrain.params", "pretrain", max_epochs=24)
     say("Finetuning after pretraining")
-    finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, **questions)
+    finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, max_epochs=2, **questions)
 
     say("Asking about people that no question of the finetuning was about")
     predictions = {}

@@ -11,6 +11,17 @@ PEOPLE = [(f"{first} {last}", place)
           for last in ("Kern", "Lund", "Muir", "Nash")]  # fmt: skip
 
 
+def write_corpus():
+    """A small corpus and its questions, into the current folder."""
+    documents = [f"{name}. {name} was born in {place} ?" for name, place in PEOPLE]
+    Path("wiki.txt").write_text("\n".join([*documents, "Where"]), encoding="utf-8")
+    questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
+    Path("birth_places_train.tsv").write_text("".join(questions[:8]), encoding="utf-8")
+    Path("birth_dev.tsv").write_text("".join(questions[8:]), encoding="utf-8")
+    asked = "".join(q.split("\t")[0] + "\n" for q in questions[4:])
+    Path("birth_test_inputs.tsv").write_text(asked, encoding="utf-8")
+
+
 def execute(monkeypatch, *arguments):
     """Runs a command line in this process; its exit code."""
     monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])

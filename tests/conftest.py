@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import PEOPLE
+from commands import write_corpus
 
 
 @pytest.fixture
@@ -27,11 +27,5 @@ def one_thread():
 def folder(tmp_path, monkeypatch):
     """A folder with a small corpus and its questions, in which the commands run."""
     monkeypatch.chdir(tmp_path)
-    documents = [f"{name}. {name} was born in {place} ?" for name, place in PEOPLE]
-    Path("wiki.txt").write_text("\n".join([*documents, "Where"]), encoding="utf-8")
-    questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
-    Path("birth_places_train.tsv").write_text("".join(questions[:8]), encoding="utf-8")
-    Path("birth_dev.tsv").write_text("".join(questions[8:]), encoding="utf-8")
-    asked = "".join(q.split("\t")[0] + "\n" for q in questions[4:])
-    Path("birth_test_inputs.tsv").write_text(asked, encoding="utf-8")
+    write_corpus()
     return tmp_path

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import execute
+from commands import execute, write_corpus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import run
@@ -51,6 +51,17 @@ def wait_for(condition, process, seconds=60):
         time.sleep(0.005)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The parameters of a run that nothing happened to, in the same corpus as `folder`'s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("whole"))
+        write_corpus()
+        finish(start("whole.params", "--save_minutes", "9"))
+        assert logged_steps("whole") == list(range(1, STEPS + 1))
+        return Path("whole.params").resolve()
+
+
 def same(a, b):
     a, b = (torch.load(path, weights_only=True) for path in (a, b))
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
@@ -67,8 +78,7 @@ def begun(name):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_save_and_say_how_to_go_on(number, code, folder):
-    finish(start("whole.params"))
+def test_signals_save_and_say_how_to_go_on(number, code, folder, whole):
     process = start("x.params")
     wait_for(begun("x.params"), process)
     process.send_signal(number)
@@ -82,15 +92,15 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder):
     assert remains == ["x.params.state", "x.params.state.previous"] == sorted(map(str, Path().glob("x.params*")))
     for path in remains:
         os.unlink(path)
-    finish(start("x.params"))  # anew
-    assert same("x.params", "whole.params")
+    out, _ = finish(start("x.params", "--max_epochs", "1", "--tb_expt_name", "anew"))
+    assert "Resumed" not in out
     os.unlink("x.params")
     for path, content in kept.items():
         Path(path).write_bytes(content)
     out, _ = finish(start("x.params", "--resume"))
     assert "Resumed after step " in out
-    assert same("x.params", "whole.params")
-    assert logged_steps("x") == logged_steps("whole") == list(range(1, STEPS + 1))
+    assert same("x.params", whole)
+    assert logged_steps("x") == list(range(1, STEPS + 1))
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
     out, err = finish(start("x.params", "--resume"), 2)
     assert err.count("\n") == 1 and "no run to resume" in err
@@ -108,9 +118,8 @@ def test_a_signal_to_all_processes_of_a_run_is_for_the_trainer(number, folder):
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(folder):
+def test_killed_again_and_again(folder, whole):
     """At least 20 times, at random moments from the start of the process on; in the end nobody can tell."""
-    finish(start("whole.params"))
     rng, kills, resumed = random.Random(0), 0, 0
     while True:
         has_state = Path("x.params.state").exists() or begun("x.params")()
@@ -129,11 +138,11 @@ def test_killed_again_and_again(folder):
         if process.returncode == 0:
             if kills >= 20 and resumed >= 8:
                 break
-            assert same("x.params", "whole.params")
+            assert same("x.params", whole)
             os.unlink("x.params")  # done before it was killed often enough: again from the start
         else:
             assert process.returncode == -signal.SIGKILL
-    assert same("x.params", "whole.params")
+    assert same("x.params", whole)
     assert logged_steps("x") == list(range(1, STEPS + 1))
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
     print(f"{kills} kills survived, {resumed} times resumed")
@@ -157,10 +166,9 @@ def limit_files(pid, size):
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets one process limit another")
-def test_a_full_disk(folder):
+def test_a_full_disk(folder, whole):
     """While it lasts, the run goes on without saving, or being seen by TensorBoard. If it lasts to the end, the last
     state is still there."""
-    finish(start("whole.params"))
     process = start("x.params")
     wait_for(begun("x.params"), process)
     limit_files(process.pid, 2**10)
@@ -171,7 +179,7 @@ def test_a_full_disk(folder):
     assert "x.params: cannot be written" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
     assert load_state("x.params.state")["progress"]["steps"] < STEPS
     finish(start("x.params", "--resume"))
-    assert same("x.params", "whole.params") and not list(folder.glob(".*"))
+    assert same("x.params", whole) and not list(folder.glob(".*"))
 
 
 def test_the_output_folder_disappears(folder):
@@ -284,5 +292,5 @@ def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsy
 def test_the_same_command_gives_the_same_bits(folder):
     """In another process, too; and another seed does not."""
     for name, seed in {"a.params": "3", "b.params": "3", "c.params": "4"}.items():
-        finish(start(name, "--seed", seed, "--max_epochs", "2"))
+        finish(start(name, "--seed", seed, "--max_epochs", "2", "--save_minutes", "9"))
     assert same("a.params", "b.params") and not same("a.params", "c.params")
