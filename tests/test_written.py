@@ -198,7 +198,7 @@ def test_the_averaging_query_has_exactly_this_error(n, beta, seed):
 
 
 @few
-@given(st.integers(3, 10**5), st.floats(1e-9, 0.4))
+@given(st.integers(3, 10**6), st.floats(1e-9, 0.4))
 def test_this_scale_is_enough_for_a_wanted_error(n, delta):
     """beta >= ln((n-2)/(2 delta)) leaves the others less than delta."""
     scores = np.zeros(n)
@@ -321,8 +321,9 @@ def test_two_heads_without_a_scale_are_neither_an_average_nor_steady():
 def test_the_weights_are_no_ratio_of_lengths(length):
     """000 1(d)ii: a key of the length l and another one do not share the weight as l/(l+1) and 1/(l+1), which for the
     length 1 of every mean would be 1/2, whatever the scale."""
-    keys = np.diag([length, 1.0])
-    assert softmax(keys @ np.eye(2)[0])[0] - length / (length + 1) > 0.02
+    weight = softmax(np.diag([length, 1.0]) @ np.eye(2)[0])[0]
+    assert weight == pytest.approx(math.exp(length) / (math.exp(length) + 1))
+    assert weight - length / (length + 1) > 0.02
     assert softmax(np.eye(2) @ (10 * np.eye(2)[0]))[0] > 0.999
 
 
@@ -601,9 +602,17 @@ def greater_of_two(attention):
     return attention(x)[:, -1, 0] - pairs.amax(dim=1)
 
 
+@few
+@given(seeds, st.sampled_from([1, 2, 4]), st.floats(0.1, 3))
+def test_no_synthesizer_layer_finds_the_greater_of_two_numbers(seed, n_head, std):
+    """It errs by 1/4 or more, whatever its parameters and however many heads: max has a mixed difference of -1."""
+    attention = layer(SynthesizerAttention, T=3, n_embd=4, n_head=n_head, seed=seed, std=std, synthesizer=True)
+    assert greater_of_two(attention).abs().max() >= 0.25 - 1e-9
+
+
 @pytest.mark.parametrize("n_head", [1, 2, 4])
-def test_no_synthesizer_layer_finds_the_greater_of_two_numbers(n_head):
-    """It errs by 1/4 or more, however long it is trained for just that: max has a mixed difference of -1."""
+def test_nor_does_one_that_is_trained_for_just_that(n_head):
+    """It comes as near as 1/4, and not nearer."""
     attention = layer(SynthesizerAttention, T=3, n_embd=4, n_head=n_head, synthesizer=True).requires_grad_(True)
     optimizer = torch.optim.Adam(attention.parameters(), lr=0.03)
     for _ in range(300):
