@@ -14,7 +14,7 @@ demo: $(INSTALLED) ## pretraining shown to matter: the whole experiment on a sma
 	@$(RUN) src/demo.py
 
 test: $(INSTALLED) ## the tests, in a few minutes
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2
 
 test-all: $(INSTALLED) ## the slow tests, too
 	@$(RUN) -m pytest -m ""

@@ -22,8 +22,8 @@ from utils import ROOT, save_params
 
 resource = pytest.importorskip("resource")  # not on Windows
 
-STEPS = 15  # of a run with these flags: 13 documents
-FLAGS = ["--max_epochs", "5", "--batch_size", "5", "--device", "cpu", "--save_minutes", "0", "--pretrain_lr", "1e-3"]
+STEPS = 9  # of a run with these flags: 13 documents
+FLAGS = ["--max_epochs", "3", "--batch_size", "5", "--device", "cpu", "--save_minutes", "0", "--pretrain_lr", "1e-3"]
 
 
 def command(name, *more):
@@ -196,7 +196,7 @@ def test_the_output_folder_disappears(folder):
 
 def short(name="x.params", *more):
     return ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", name, "--batch_size", "5", "--max_epochs", "2",
-            "--save_minutes", "0", *more)  # fmt: skip
+            "--save_minutes", "0", "--dtype", "float32", *more)  # fmt: skip
 
 
 def interrupted(monkeypatch):
@@ -223,6 +223,7 @@ def test_another_run_is_not_gone_on_with(folder, monkeypatch, capsys):
         "batch_size": (short("x.params", "--batch_size", "6", "--resume"), text),
         "lr": (short("x.params", "--pretrain_lr", "1", "--resume"), text),
         "seed": (short("x.params", "--seed", "1", "--resume"), text),
+        "dtype": (short("x.params", "--dtype", "bfloat16", "--resume"), text),
         "variant": (("pretrain", "rope", *short()[2:], "--resume"), text),
         "pretrain_corpus_path": (short("x.params", "--resume"), text.replace("Rome", "emoR")),
     }
@@ -246,7 +247,7 @@ def test_the_state_before_is_used_when_the_last_is_damaged(folder, monkeypatch, 
     assert same("x.params", "whole.params")
 
 
-def test_no_place_for_the_state(folder, monkeypatch, capsys):
+def test_no_place_for_the_parameters(folder, monkeypatch, capsys):
     if not Path("/proc/self").exists():
         pytest.skip("there is no folder here in which not even an administrator may write")
     assert execute(monkeypatch, *short("/proc/x.params")) == 2
