@@ -9,13 +9,12 @@ Finished steps are kept in demo/, and interrupted ones go on; remove the folder 
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from pathlib import Path
 
-import run
-from state import has_state, state_path
+from replicate import step
+from state import record_path
 from utils import ROOT, evaluate_places, read_questions, run_main
 
 sys.path.insert(0, str(ROOT / "data"))
@@ -37,18 +36,11 @@ def main() -> None:
         print(f"\n[{time.monotonic() - started:3.0f} s] {title}", flush=True)
 
     def command(written: str, function: str, **flags: object) -> str:
-        """One command of run.py, unless the file that it writes is there already."""
+        """One command of run.py; returns the path of what it writes."""
         path = str(folder / written)
         flags |= {"outputs_path" if function == "evaluate" else "writing_params_path": path}
-        argv = [function, VARIANT, str(world / "wiki.txt")]
-        argv += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
-        if has_state(state_path(path)):
-            argv.append("--resume")
-        print("$ python src/run.py", shlex.join(argv), flush=True)
-        if Path(path).exists():
-            print(f"{path} is there already", flush=True)
-        else:
-            run.main(argv)
+        done = path if function == "evaluate" else record_path(path)
+        step(done, function, VARIANT, world / "wiki.txt", **flags)
         return path
 
     say(f"A world of {PEOPLE} people who do not exist, with {DOCUMENTS} documents about each; and some without")
