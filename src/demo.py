@@ -4,17 +4,15 @@ A model is finetuned on questions about some people and asked about others. With
 it has read about them it can know; about people of whom it has read nothing it can, again, only guess. The world has
 several documents about each person, which say the same in other words: facts met in one wording only can hardly be
 asked for in another (Allen-Zhu & Li 2023, Physics of Language Models 3.1). What is done is what the printed commands do.
-Finished steps are kept in demo/, and interrupted ones go on; remove the folder to begin anew.
+What is trained is kept in demo/, and interrupted training goes on; remove the folder to begin anew.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
-from replicate import step
-from state import record_path
+from replicate import command, train
 from utils import ROOT, evaluate_places, read_questions, run_main
 
 sys.path.insert(0, str(ROOT / "data"))
@@ -29,49 +27,42 @@ def main() -> None:
 
     started = time.monotonic()
     folder = ROOT / "demo"
-    world = folder / "world"
+    world = folder / f"world.{PEOPLE}x{DOCUMENTS}"
     folder.mkdir(exist_ok=True)
 
     def say(title: str) -> None:
         print(f"\n[{time.monotonic() - started:3.0f} s] {title}", flush=True)
-
-    def command(written: str, function: str, **flags: object) -> str:
-        """One command of run.py; returns the path of what it writes."""
-        path = str(folder / written)
-        flags |= {"outputs_path" if function == "evaluate" else "writing_params_path": path}
-        done = path if function == "evaluate" else record_path(path)
-        step(done, function, VARIANT, world / "wiki.txt", **flags)
-        return path
 
     say(f"A world of {PEOPLE} people who do not exist, with {DOCUMENTS} documents about each; and some without")
     if not (world / "wiki.txt").exists():
         make_world.main(["--people", str(PEOPLE), "--documents", str(DOCUMENTS), "--out", str(world)])
     print(*(world / "wiki.txt").read_text("utf-8").split("\n")[::PEOPLE], sep="\n")
     asked = {split: read_questions(world / name) for split, name in FILES.items()}
-    train = list(zip(*read_questions(world / "birth_places_train.tsv")))
+    known = list(zip(*read_questions(world / "birth_places_train.tsv")))
     print(
-        f"{len(train)} questions to learn from; to be asked: "
+        f"{len(known)} questions to learn from; to be asked: "
         + ", ".join(f"{len(q)} {s}" for s, (q, _) in asked.items())
     )
 
-    questions = {"finetune_corpus_path": world / "birth_places_train.tsv"}
+    corpus, questions = world / "wiki.txt", {"finetune_corpus_path": world / "birth_places_train.tsv"}
     say("Finetuning without pretraining")
-    scratch = command("scratch.params", "finetune", max_epochs=15, batch_size=32, **questions)
+    scratch, pretrained, finetuned = (folder / f"{name}.params" for name in ("scratch", "pretrain", "finetune"))
+    train("finetune", VARIANT, corpus, path=scratch, max_epochs=15, batch_size=32, **questions)
     say("Pretraining")
-    pretrained = command("pretrain.params", "pretrain", max_epochs=24)
+    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=24)
     say("Finetuning after pretraining")
-    finetuned = command("finetune.params", "finetune", reading_params_path=pretrained, max_epochs=2, **questions)
+    train("finetune", VARIANT, corpus, path=finetuned, reading_params_path=pretrained, max_epochs=2, **questions)
 
     say("Asking about people that no question of the finetuning was about")
     predictions = {}
     for split, (split_questions, _) in asked.items():
         predictions["always London", split] = ["London"] * len(split_questions)
-        predictions["guessed from the name (naive Bayes)", split] = make_world.guess_by_name(train, split_questions)
+        predictions["guessed from the name (naive Bayes)", split] = make_world.guess_by_name(known, split_questions)
         for name, params in {"finetuned only": scratch, "pretrained and finetuned": finetuned}.items():
-            corpus = world / FILES[split]
-            path = command(f"{Path(params).stem}.{split}.predictions", "evaluate", reading_params_path=params,
-                           eval_corpus_path=corpus)  # fmt: skip
-            predictions[name, split] = Path(path).read_text("utf-8").splitlines()
+            path = folder / f"{params.stem}.{split}.predictions"
+            command("evaluate", VARIANT, corpus, reading_params_path=params, eval_corpus_path=world / FILES[split],
+                    outputs_path=path)  # fmt: skip
+            predictions[name, split] = path.read_text("utf-8").splitlines()
 
     say("Right answers")
     print(f"{'':36}" + "".join(f"{split:>10}" for split in FILES))

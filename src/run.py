@@ -250,7 +250,7 @@ def pretrain(args: argparse.Namespace) -> None:
     """Span corruption over the corpus (handout 000, part f), or views of it."""
     check_output(args)
     corpus = load_corpus(args.pretrain_corpus_path)
-    phase = choose_phase(args, "pretrain")
+    phase = choose_phase(args)
     train(args, phase, corpus, examples_of(phase, corpus))
 
 
@@ -265,7 +265,7 @@ def finetune(args: argparse.Namespace) -> None:
     with about(found):
         names = NameDataset(corpus, text)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    phase = choose_phase(args, "finetune" if args.reading_params_path else "scratch")
+    phase = choose_phase(args)
     train(args, phase, corpus, examples_of(phase, corpus, names))
 
 
@@ -278,8 +278,9 @@ def examples_of(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset 
     return MixedDataset(names, ClozeDataset(corpus, phase.cloze_share), phase.views) if phase.views else names
 
 
-def choose_phase(args: argparse.Namespace, name: str) -> Phase:
-    """What the recipe says of pretrain, finetune or scratch, changed as the flags say."""
+def choose_phase(args: argparse.Namespace) -> Phase:
+    """What the recipe says of pretraining, finetuning or finetuning from scratch, changed as the flags say."""
+    name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
     phase = getattr(RECIPES[args.recipe], name)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # both rates move together
@@ -323,7 +324,7 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     asked = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ([], None, [])
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in asdict(phase).items()))
     model = make_model(args, corpus, phase.dropout)
-    run = identity(args, phase, corpus, model)
+    run = identity(args, corpus, model)
     config = trainer_config(args, phase, schedule_tokens(phase, corpus, dataset, args.seed), run)
     trainer = Trainer(model, dataset, None, config)
     processes, first = distributed.world_size(), distributed.rank() == 0
@@ -353,18 +354,26 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
         print(f"Parameters written to {args.writing_params_path}")
 
 
-def identity(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def asked_for(args: argparse.Namespace) -> dict[str, Any]:
+    """What a training command asks for, its files by their digests."""
+    import state
+
+    corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
+    return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
+        "data": {name: state.digest(find_corpus(path)) for name, path in corpora.items() if path},
+        "parent": state.digest(args.reading_params_path) if args.reading_params_path else None,
+        "recipe": asdict(choose_phase(args)),
+    }
+
+
+def identity(args: argparse.Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
     """All that makes one run different from another. A run can only be resumed when nothing of it has changed."""
     import state
     from trainer import choose_device, choose_dtype
 
-    corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
-    return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
+    return asked_for(args) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
-        "data": {name: state.digest(find_corpus(path)) for name, path in corpora.items() if path},
         "vocabulary": state.vocabulary_digest(corpus.itos),
-        "parent": state.digest(args.reading_params_path) if args.reading_params_path else None,
-        "recipe": asdict(phase),
         "model": asdict(model.config),
     }
 

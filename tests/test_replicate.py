@@ -2,11 +2,9 @@
 
 import functools
 import json
-import re
 import signal
 import sys
 from pathlib import Path
-from statistics import mean
 
 import pytest
 
@@ -14,7 +12,7 @@ import model
 import replicate
 from model import GPTConfig
 from trainer import Trainer
-from utils import evaluate_places, run_main
+from utils import run_main
 
 QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "1")
 
@@ -36,48 +34,81 @@ def execute(monkeypatch, *arguments):
     return 0
 
 
-def table():
-    lines = Path("runs/results.md").read_text().splitlines()
+def table(out):
+    """The rows of the Markdown table at the end, by the names of their columns."""
+    lines = out[out.rindex("| variant |") :].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [dict(zip(rows[0], row, strict=True)) for row in rows[2:]]
 
 
-def test_the_table_is_made_of_all_runs(world, monkeypatch, capsys):
-    command = (".", "--out", "runs", "--variants", "synthesizer", "none", "--seeds", "0", "5", *QUICK)
-    assert execute(monkeypatch, *command) == 0
-    rows = table()
-    assert capsys.readouterr().out.endswith(Path("runs/results.md").read_text())
-    assert [(row["variant"], row["recipe"]) for row in rows] == [("synthesizer", "fast 2+1"), ("none", "fast")]
-    made_by = {"synthesizer.fast.2+1": ["pretrain", "finetune"], "none.fast": ["finetune"]}
-    for row, (name, phases) in zip(rows, made_by.items()):
-        folders = [Path("runs", f"{name}.{seed}") for seed in (0, 5)]
-        right = [evaluate_places("birth_dev.tsv", (folder / "dev.predictions").read_text().splitlines())
-                 for folder in folders]  # fmt: skip
-        shares = [100 * correct / total for total, correct in right]
-        assert row["right of dev"] == f"{mean(shares):.1f} %"
-        assert row["lowest to highest"] == f"{min(shares):.1f} to {max(shares):.1f} %"
-        both = [json.loads((folder / "dev_and_unseen" / "report.json").read_text()) for folder in folders]
-        assert [(report["questions"], report["seen_people"]) for report in both] == [(6, 4), (6, 4)]
-        assert row["AUROC seen"] == f"{mean(report['auroc']['seen'] for report in both):.2f}"
-        records = [json.loads((folder / f"{phase}.params.json").read_text()) for folder in folders for phase in phases]
-        assert {record["seed"] for record in records} == {0, 5}
-        assert row["million tokens"] == f"{sum(record['tokens'] for record in records) / 2e6:.1f}"
-        assert row["seeds"] == "2"
-        for folder in folders:
-            assert len((folder / "test.predictions").read_text().splitlines()) == 8
-    assert {path.name for path in Path("expt").iterdir()} == {"pretrain", "finetune"}
+def a_run(right, auroc, answered, nearest, unseen, seen, tokens, seconds, commit):
+    """Records and reports with these numbers."""
+    dev = {"accuracy": {"accuracy": right}, "answerable": {"answered": answered, "of": 500}}
+    dev |= {"auroc": {"right": auroc}} if auroc else {}
+    dev |= {"nearest": {"share": nearest}}
+    both = {"by": {"seen": [{"group": "yes", "accuracy": 1.0}, {"group": "no", "accuracy": unseen}]}}
+    both |= {"auroc": {"right": 0.01, "seen": seen}}
+    records = [{"tokens": a, "seconds": b, "versions": {"commit": commit}} for a, b in zip(tokens, seconds)]
+    return records, {"dev": dev, "dev_and_unseen": both}
 
-    made = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*") if path.suffix in (".params", ".html")}
-    Path("runs/none.fast.5/dev/report.html").unlink()
+
+def test_a_row_is_of_means():
+    commit = "0123456789" * 4
+    one = a_run(0.50, 0.80, 100, 0.02, 0.01, 0.90, (10**6, 2 * 10**6), (60, 120), commit)
+    two = a_run(0.60, 0.90, 201, 0.04, 0.03, 0.94, (10**6, 4 * 10**6), (60, 240), commit + "-dirty")
+    row = replicate.row_of("rope", "fast", [one, two])
+    assert dict(zip(replicate.HEADER, row, strict=True)) == {
+        "variant": "rope", "recipe": "fast", "seeds": "2", "right of dev": "55.0 %",
+        "lowest to highest": "50.0 to 60.0 %", "AUROC": "0.85", "at 90 % precision": "150 of 500",
+        "nearest name's": "3.0 %", "right of unseen": "2.0 %", "AUROC seen": "0.92", "million tokens": "4.0",
+        "minutes": "4", "commit": "0123456 0123456-dirty",
+    }  # fmt: skip
+    nothing_right = a_run(0.0, None, 0, 0.04, 0.03, 0.94, (10**6,), (60,), None)
+    row = dict(zip(replicate.HEADER, replicate.row_of("rope", "fast", [one, nothing_right])))
+    assert (row["AUROC"], row["right of dev"], row["commit"]) == ("-", "25.0 %", "- 0123456")
+    del one[1]["dev_and_unseen"]
+    row = dict(zip(replicate.HEADER, replicate.row_of("rope", "fast", [one])))
+    assert (row["right of unseen"], row["AUROC seen"]) == ("-", "-")
+
+
+def made(folder):
+    """When the parameters and the reports there were made."""
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.suffix in (".params", ".html")}
+
+
+def test_each_seed_is_run_once(world, monkeypatch, capsys):
+    command = (".", "--out", "runs", "--variants", "none", "--seeds", "0", "5", *QUICK)
     assert execute(monkeypatch, *command) == 0
-    assert table() == rows
-    for path, then in made.items():
-        assert (path.stat().st_mtime_ns == then) == (path != Path("runs/none.fast.5/dev/report.html"))
+    rows = table(capsys.readouterr().out)
+    assert [(row["variant"], row["recipe"], row["seeds"]) for row in rows] == [("none", "fast", "2")]
+    for seed in (0, 5):
+        run = Path("runs", f"none.fast.{seed}")
+        record = json.loads((run / "finetune.params.json").read_text())
+        assert (record["function"], record["variant"], record["seed"]) == ("finetune", "vanilla", seed)
+        assert record["recipe"]["epochs"] == 75 and record["parent"] is None
+        both = json.loads((run / "dev_and_unseen" / "report.json").read_text())
+        assert (both["questions"], both["seen_people"]) == (6, 4)
+        assert len((run / "test.predictions").read_text().splitlines()) == 8
+    before = made("runs")
+    assert len(before) == 2 + 4
+    assert execute(monkeypatch, *command) == 0
+    assert table(capsys.readouterr().out) == rows and made("runs") == before
+
+    # With another question to learn from, the old parameters do not count; without them, all is made anew.
+    with Path("birth_places_train.tsv").open("a") as file:
+        file.write("Where was Bob Ada born?\tRome\n")
+    command = (*command[:6], "5", *QUICK)
+    assert execute(monkeypatch, *command) == 2
+    assert "finetune.params: was made with another data; remove it and" in capsys.readouterr().err
+    for path in Path("runs/none.fast.5").glob("finetune.params*"):
+        path.unlink()
+    assert execute(monkeypatch, *command) == 0
+    assert {path for path, then in made("runs").items() if before[path] != then} == set(made("runs/none.fast.5"))
 
 
 def test_an_interrupted_run_goes_on(world, monkeypatch, capsys):
     def command(out):
-        return (".", "--out", out, "--variants", "rope", "--seeds", "3", *QUICK)
+        return (".", "--out", out, "--variants", "synthesizer", "--seeds", "3", *QUICK)
 
     assert execute(monkeypatch, *command("whole")) == 0
     train_step = Trainer.step
@@ -90,21 +121,29 @@ def test_an_interrupted_run_goes_on(world, monkeypatch, capsys):
         with monkeypatch.context() as patch:
             patch.setattr(Trainer, "step", told)
             code = execute(monkeypatch, *command("runs"))
+        out, err = capsys.readouterr()
+        assert bool(interruptions) == ("Resumed after step" in out)
         if code == 0:
             break
-        assert code == 143
+        assert code == 143 and err.endswith("replicate.py: given again, this command goes on by itself\n")
     assert interruptions >= 2  # each phase has several steps
+    assert [(row["variant"], row["recipe"]) for row in table(out)] == [("synthesizer", "fast 2+1")]
+    for name, epochs in {"pretrain": 2, "finetune": 1}.items():
+        record = json.loads(Path(f"runs/synthesizer.fast.2+1.3/{name}.params.json").read_text())
+        assert (record["variant"], record["seed"], record["recipe"]["epochs"]) == ("synthesizer", 3, epochs)
     for name in ("finetune.params", "dev.predictions", "test.predictions"):
-        one, other = (Path(out, "rope.fast.2+1.3", name).read_bytes() for out in ("whole", "runs"))
+        one, other = (Path(out, "synthesizer.fast.2+1.3", name).read_bytes() for out in ("whole", "runs"))
         assert one == other
-    assert re.findall(r"Resumed after step \d", capsys.readouterr().out)
+    assert not list(Path("runs").rglob("*.state*"))
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
         ((".", "--out", "wiki.txt"), "wiki.txt/rope.fast.0: the folder cannot be made"),
-        (("elsewhere", "--out", "runs"), "elsewhere/wiki.txt"),
+        (("elsewhere", "--out", "runs"), "elsewhere/wiki.txt: cannot be read"),
+        (("", "--out", "runs"), "DATA: is empty"),
+        ((".", "--out", ""), "--out: is empty"),
         ((".", "--out", "runs", "--seeds", "-1"), "--seeds"),
         ((".", "--out", "runs", "--variants", "lstm"), "--variants"),
         ((".",), "--out"),
@@ -114,20 +153,39 @@ def test_misuse(world, monkeypatch, capsys, words, named):
     assert execute(monkeypatch, *words) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[-1].startswith("replicate.py: error: ") and named in err.splitlines()[-1]
+    assert not Path("runs").exists()
 
 
-def test_other_data_want_another_folder(world, monkeypatch, capsys):
+@pytest.mark.parametrize("name", ["birth_places_train.tsv", "birth_dev.tsv", "unseen.tsv"])
+def test_questions_without_answers_are_found_out_first(world, monkeypatch, capsys, name):
+    Path(name).write_text("Where was Ada Kern born?\n")
+    assert execute(monkeypatch, ".", "--out", "runs") == 2
+    assert f"{name}: has no answers" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_other_parameters_are_not_taken_for_the_run(world, monkeypatch, capsys):
     command = (".", "--out", "runs", "--variants", "rope", "--seeds", "0", *QUICK)
     assert execute(monkeypatch, *command) == 0
-    run = Path("runs/rope.fast.2+1.0")
-    params = run / "finetune.params"
-    before = params.read_bytes()
+    folder = Path("runs/rope.fast.2+1.0")
+    kept = {path: path.read_bytes() for path in folder.glob("*.params*")}
+    capsys.readouterr()
+
+    def refused(message):
+        assert execute(monkeypatch, *command) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and message in err
+        for path, content in kept.items():
+            path.write_bytes(content)
+
     text = Path("wiki.txt").read_text(encoding="utf-8")
     Path("wiki.txt").write_text(text.replace("Oslo", "Bonn"), encoding="utf-8")
-    assert execute(monkeypatch, *command) == 2
-    assert "pretrain.params: was not made from wiki.txt; name another folder" in capsys.readouterr().err
-    assert params.read_bytes() == before
+    refused("pretrain.params: was made with another data")
     Path("wiki.txt").write_text(text, encoding="utf-8")
-    params.write_bytes((run / "pretrain.params").read_bytes())  # of a known model, but not what the record tells of
-    assert execute(monkeypatch, *command) == 2
-    assert "finetune.params: does not belong to" in capsys.readouterr().err
+    (folder / "finetune.params").write_bytes((folder / "pretrain.params").read_bytes())
+    refused("finetune.params: does not belong to")
+    for name, other in {"seed": 1, "recipe": {}, "parent": "0" * 64}.items():
+        record = folder / "finetune.params.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {name: other}))
+        refused(f"finetune.params: was made with another {name}")
+    assert execute(monkeypatch, *command) == 0
