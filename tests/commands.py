@@ -22,11 +22,11 @@ def write_corpus():
     Path("birth_test_inputs.tsv").write_text(asked, encoding="utf-8")
 
 
-def execute(monkeypatch, *arguments):
+def execute(monkeypatch, *arguments, program=run):
     """Runs a command line in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["run.py", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", [f"{program.__name__}.py", *map(str, arguments)])
     try:
-        run_main(run.main)
+        run_main(program.main)
     except SystemExit as end:
         return end.code
     return 0

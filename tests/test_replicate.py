@@ -3,16 +3,15 @@
 import functools
 import json
 import signal
-import sys
 from pathlib import Path
 
+import commands
 import pytest
 
 import model
 import replicate
 from model import GPTConfig
 from trainer import Trainer
-from utils import run_main
 
 QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "1")
 
@@ -25,13 +24,7 @@ def world(folder, monkeypatch):
     return folder
 
 
-def execute(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["replicate.py", *arguments])
-    try:
-        run_main(replicate.main)
-    except SystemExit as end:
-        return end.code
-    return 0
+execute = functools.partial(commands.execute, program=replicate)
 
 
 def table(out):
