@@ -1,9 +1,12 @@
 """What the tests of the commands share, besides the fixture `folder` of conftest.py."""
 
+import contextlib
+import signal
 import sys
 from pathlib import Path
 
 import run
+from trainer import Trainer
 from utils import run_main
 
 PEOPLE = [(f"{first} {last}", place)
@@ -30,6 +33,20 @@ def execute(monkeypatch, *arguments, program=run):
     except SystemExit as end:
         return end.code
     return 0
+
+
+@contextlib.contextmanager
+def stopping(monkeypatch):
+    """Training is told to stop in its next step, as by SIGTERM."""
+    step = Trainer.step
+
+    def told(self, batch):
+        self.stop = signal.SIGTERM
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", told)
+        yield
 
 
 def contents(folder):

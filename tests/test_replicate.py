@@ -2,7 +2,6 @@
 
 import functools
 import json
-import signal
 from pathlib import Path
 
 import commands
@@ -11,7 +10,6 @@ import pytest
 import model
 import replicate
 from model import GPTConfig
-from trainer import Trainer
 
 QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "1")
 
@@ -104,15 +102,8 @@ def test_an_interrupted_run_goes_on(world, monkeypatch, capsys):
         return (".", "--out", out, "--variants", "synthesizer", "--seeds", "3", *QUICK)
 
     assert execute(monkeypatch, *command("whole")) == 0
-    train_step = Trainer.step
-
-    def told(self, batch):
-        self.stop = signal.SIGTERM
-        return train_step(self, batch)
-
     for interruptions in range(5):
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "step", told)
+        with commands.stopping(monkeypatch):
             code = execute(monkeypatch, *command("runs"))
         out, err = capsys.readouterr()
         assert bool(interruptions) == ("Resumed after step" in out)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import execute, write_corpus
+from commands import execute, stopping, write_corpus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import run
@@ -92,8 +92,9 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder, whole):
     assert remains == ["x.params.state", "x.params.state.previous"] == sorted(map(str, Path().glob("x.params*")))
     for path in remains:
         os.unlink(path)
-    out, _ = finish(start("x.params", "--max_epochs", "1", "--tb_expt_name", "anew"))
+    out, _ = finish(start("x.params", "--save_minutes", "9", "--tb_expt_name", "anew"))
     assert "Resumed" not in out
+    assert same("x.params", whole)
     os.unlink("x.params")
     for path, content in kept.items():
         Path(path).write_bytes(content)
@@ -201,16 +202,7 @@ def short(name="x.params", *more):
 
 def interrupted(monkeypatch):
     """A run of `short` that was stopped after its first steps."""
-    from trainer import Trainer
-
-    step = Trainer.step
-
-    def told(self, batch):
-        self.stop = signal.SIGTERM
-        return step(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "step", told)
+    with stopping(monkeypatch):
         assert execute(monkeypatch, *short()) == 143
 
 
