@@ -90,7 +90,8 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """The dtype of that name; by default bfloat16 where the hardware multiplies it faster than float32."""
     if name == "auto":
         if device.type == "cpu":
-            fast = torch.cpu.get_capabilities().get("amx_bf16", False)
+            capabilities = torch.cpu.get_capabilities()
+            fast = any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
         else:
             fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         name = "bfloat16" if fast else "float32"

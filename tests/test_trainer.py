@@ -307,7 +307,7 @@ def test_examples_that_use_torchs_generator_are_the_same_at_the_same_step():
     assert torch.equal(torch.get_rng_state(), before)  # and the generator goes on as if nothing had been
 
 
-def test_devices_and_dtypes():
+def test_devices_and_dtypes(monkeypatch):
     assert choose_device("cpu").type == "cpu"
     for name in ("toaster", "cuda:99", "", "meta", "hpu"):
         with pytest.raises(InputError, match="no device"):
@@ -315,6 +315,10 @@ def test_devices_and_dtypes():
     assert choose_dtype("float32", torch.device("cpu")) == torch.float32
     assert choose_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
     assert choose_dtype("auto", torch.device("mps")) == torch.float32
+    for has in ({}, {"avx2": True}, {"amx_bf16": False, "avx512_bf16": True}, {"amx_bf16": True}):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+        multiplies = has.get("amx_bf16", False) or has.get("avx512_bf16", False)
+        assert choose_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if multiplies else torch.float32)
 
 
 def test_compiling_is_for_long_runs_on_cuda(monkeypatch, tmp_path):
