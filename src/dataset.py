@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -135,40 +136,54 @@ class CharCorruptionDataset(Dataset):
 
 
 class ClozeDataset(Dataset):
-    """Many small views of each document, instead of the document: its title, a gap, and what stood in the gap.
+    """Many small views of each document, instead of the document: its title, a few gaps, and what stood in each.
 
-        title. words before MASK words behind MASK what is missing MASK
-        title MASK what is missing MASK
+        title. words before MASK words behind MASK what is missing MASK words before MASK ... MASK
+        title MASK what is missing MASK what else is missing MASK
 
     A fact that is always met in the same words is learned as a continuation of these words. To be asked for, it must
     be found from the name, in whatever surroundings (Allen-Zhu & Li 2023, Physics of Language Models 3.1). So a view
-    has few words around the gap, at random, or none; the gap is mostly at names (salient spans: Guu et al. 2020, REALM,
-    section 3.4), that is at capitalised words that the title has not, and that the corpus does not mostly write small;
-    less often at numbers, with the month before them, and at other words. Some of the views have stray words of some
-    other document before the title, and behind it where nothing else is: whatever stands around a name, as in a
-    question, should not keep it from being known. The title is what stands before the first full stop, initials apart;
-    half of the time it loses its non-ASCII characters, as questions do. A share of the examples may be span corruption
-    as ever. Nothing here knows what will be asked.
+    has few words around a gap, at random, or none; and as a title costs as much as a gap does, several gaps share one.
+    Their surroundings do not overlap, or one would tell what is missing in another.
+
+    A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is capitalised words that the title
+    has not, that the corpus does not mostly write small, and that span corruption would read; less often a number, with
+    the month before it, or another word. Names that have answered a question may be preferred (what to mask, learned
+    from what is asked: Ye et al. 2020, Studying Strategically). Nothing else here knows what will be asked.
+
+    Some of the views have stray words of some other document before the title, and behind it where nothing else is:
+    whatever stands around a name, as in a question, should not keep it from being known. The title is what stands
+    before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as questions do.
+    A share of the examples may be span corruption as ever.
     """
 
-    NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.15, 0.05  # how likely the gap begins at a word of that kind
+    NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.05, 0.02  # how likely a gap is at a word of that kind
+    MOST_GAPS = 3  # in a view
     TITLE_ONLY = 0.35  # share of views without surroundings
-    MOST_WORDS = 4  # before the gap, and behind it
+    MOST_WORDS = 4  # before a gap, and behind it
     STRAY = 0.3  # share of views with words that do not belong there
-    JOINED = 0.4  # how likely the gap goes on, if the next word is a name or a number too
+    WHOLE, LIST = 0.9, 0.15  # how likely a gap holds the next name or number too, behind a space, and behind a comma
 
-    def __init__(self, corpus: CharCorruptionDataset, share: float = 0.9, shift: int = 12):
+    def __init__(
+        self,
+        corpus: CharCorruptionDataset,
+        share: float = 0.9,
+        shift: int = 12,
+        answers: Iterable[str] = (),
+        answer_weight: float = 1.0,
+    ):
         """`share` of the examples are views. Positions begin anywhere up to `shift`, for learned ones to be found
-        wherever a question has the name."""
+        wherever a question has the name. Gaps are `answer_weight` times as likely at names that occur in `answers`."""
         self.corpus, self.share, self.shift = corpus, share, shift
+        self.answered, self.answer_weight = {word for text in answers for word in WORD.findall(text)}, answer_weight
         written = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         self.documents = [self.words(text, written) for text in corpus.data]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
 
-    def words(self, text: str, written: Counter[str]) -> tuple[int, list[tuple[int, int]], list[bool], np.ndarray]:
-        """Where the title of a document ends, where the words after it begin and end, which of them are names or
-        numbers, and up to where each reaches if all are laid end to end, weighted, from 0 to 1. `written` is how often
-        the corpus has each word, just as it is written."""
+    def words(self, text: str, written: Counter[str]) -> tuple[int, list[tuple[int, int]], list[float], np.ndarray]:
+        """Where the title of a document ends, where the words after it begin and end, how likely each is in one gap
+        with the next, and up to where each reaches if all are laid end to end, weighted, from 0 to 1. `written` is how
+        often the corpus has each word, just as it is written."""
         title, *rest = TITLE_END.split(text, maxsplit=1)
         body = "".join(rest)
         known, first = set(title.split()), len(text) - len(body)
@@ -176,14 +191,23 @@ class ClozeDataset(Dataset):
         weights = []
         for begin, end in words:
             word = text[begin:end]
-            if NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
+            if end > self.corpus.longest:
+                weights.append(self.OTHER_WEIGHT)
+            elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weights.append(self.NUMBER_WEIGHT)
             elif word[0].isupper() and word not in known and written[word] >= written[word.lower()]:
                 weights.append(self.NAME_WEIGHT)
             else:
                 weights.append(self.OTHER_WEIGHT)
-        reach = np.cumsum(weights)
-        return len(title), words, [weight > self.OTHER_WEIGHT for weight in weights], reach / reach[-1:]
+        joined = [
+            (self.WHOLE if a == b and text[end:begin] == " " else self.LIST) if min(a, b) > self.OTHER_WEIGHT else 0.0
+            for a, b, (_, end), (begin, _) in zip(weights, weights[1:], words, words[1:])
+        ]
+        answers = [
+            w == self.NAME_WEIGHT and text[begin:end] in self.answered for w, (begin, end) in zip(weights, words)
+        ]
+        reach = np.cumsum(np.where(answers, self.answer_weight, 1.0) * weights)
+        return len(title), words, joined, reach / reach[-1:]
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -194,16 +218,12 @@ class ClozeDataset(Dataset):
         return x[0], y[0]
 
     def view(self, i: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """The pieces of a view of document i, as indices. Empty when there is no word after the title."""
-        title, words, salient, reach = self.documents[i]
+        """The pieces of a view of document i, as indices. Empty when there is no word after the title, or no room."""
+        title, words, joined, reach = self.documents[i]
         if not words:
             return []
-        first = last = int(np.searchsorted(reach, rng.random(), "right"))
-        while last + 1 < len(words) and salient[last + 1] and rng.random() < self.JOINED:
-            last += 1
         start = self.corpus.starts[i]
         text, mask = self.corpus.corpus[start : start + self.corpus.lengths[i]], np.array([MASK])
-        begin, end = words[first][0], words[last][1]
         name, heading = text[:title], text[: words[0][0]]  # the latter with what follows the title
         if rng.random() < 0.5:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
@@ -211,11 +231,29 @@ class ClozeDataset(Dataset):
             space = np.array([self.corpus.stoi.get(" ", MASK)])
             heading = np.concatenate((self.stray(3, rng), space, heading))
             name = np.concatenate((self.stray(3, rng), space, name, space, self.stray(2, rng)))
-        if rng.random() < self.TITLE_ONLY:
-            return [name, *[mask] * int(rng.integers(1, 3)), text[begin:end], mask]
-        before = words[max(0, first - rng.integers(self.MOST_WORDS + 1))][0]
-        behind = words[min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))][1]
-        return [heading, text[before:begin], mask, text[end:behind], mask, text[begin:end], mask]
+        alone = rng.random() < self.TITLE_ONLY
+        pieces = [name, *[mask] * int(rng.integers(1, 3))] if alone else [heading]
+        length, shown = sum(map(len, pieces)), []
+        for _ in range(rng.integers(1, self.MOST_GAPS, endpoint=True)):
+            first = last = int(np.searchsorted(reach, rng.random(), "right"))
+            while first > 0 and rng.random() < joined[first - 1]:
+                first -= 1
+            while last < len(joined) and rng.random() < joined[last]:
+                last += 1
+            (begin, _), (_, end), before, behind = words[first], words[last], first, last
+            gap = [text[begin:end], mask]
+            if not alone:
+                before = max(0, first - rng.integers(self.MOST_WORDS + 1))
+                behind = min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))
+                gap = [text[words[before][0] : begin], mask, text[end : words[behind][1]], mask, *gap]
+            if any(a <= behind and before <= b for a, b in shown):
+                continue
+            length += sum(map(len, gap))
+            if length > self.corpus.block_size:
+                break
+            pieces += gap
+            shown.append((before, behind))
+        return pieces if shown else []
 
     def stray(self, most: int, rng: np.random.Generator) -> np.ndarray:
         """Between one and `most` successive words of a random document, as indices; none if it has none."""
@@ -230,8 +268,8 @@ class ClozeDataset(Dataset):
         """x and y (B, block_size) of the documents `indices`."""
         rows = self.corpus.corrupt(indices, rng).astype(np.int64)
         for row, i in zip(rows, indices):
-            view = np.concatenate(self.view(i, rng) or [row]) if rng.random() < self.share else row
-            if len(view) < len(row):
+            if rng.random() < self.share and (pieces := self.view(i, rng)):
+                view = np.concatenate(pieces)
                 row[:] = PAD
                 row[: len(view)] = view
         return as_tensors(rows)
@@ -271,6 +309,7 @@ class NameDataset(Dataset):
             raise InputError("there are no questions")
         self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
         self.asked = np.empty((len(self.data), 1), np.int64)  # length of each question, its MASK included
+        self.answers: list[str] = []
         for i, line in enumerate(self.data):
             where = f"line {i + 1}"
             if line.count("\t") != 1:
@@ -285,6 +324,7 @@ class NameDataset(Dataset):
             if len(row) > self.block_size:
                 raise InputError(f"{where}: is {len(row)} characters long with its masks, over {self.block_size}")
             self.rows[i, : len(row)], self.asked[i] = row, len(asked)
+            self.answers.append(answer)
 
     def __len__(self) -> int:
         return len(self.data)

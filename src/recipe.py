@@ -25,6 +25,7 @@ class Phase:
     dropout: float = 0.1
     cloze_share: float = 0.0  # of the documents that become `dataset.ClozeDataset`'s views; the others are corrupted
     views: int = 0  # in finetuning, documents that are read on with each question; batch_size counts questions only
+    answer_weight: float = 1.0  # how much likelier these views ask for a name that has answered one of the questions
 
 
 @dataclass(frozen=True)

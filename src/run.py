@@ -275,7 +275,10 @@ def examples_of(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset 
 
     if names is None:
         return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
-    return MixedDataset(names, ClozeDataset(corpus, phase.cloze_share), phase.views) if phase.views else names
+    if not phase.views:
+        return names
+    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    return MixedDataset(names, documents, phase.views)
 
 
 def choose_phase(args: argparse.Namespace) -> Phase:

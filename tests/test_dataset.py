@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from dataset import MASK, PAD, CharCorruptionDataset, ClozeDataset, MixedDataset, NameDataset, ask, pack
+from dataset import MASK, PAD, WORD, CharCorruptionDataset, ClozeDataset, MixedDataset, NameDataset, ask, pack
 from utils import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -222,46 +222,55 @@ VIEWED = (
 
 
 def test_views_are_the_documents_own_words(monkeypatch):
-    """Each is taken apart again: the words around the gap and those in it stand in the document in that order."""
+    """Each is taken apart again: the words around a gap and those in it stand in the document in that order, and none
+    is shown more often than it stands there, or a gap would be given away by the surroundings of another."""
     monkeypatch.setattr(ClozeDataset, "STRAY", 0)
     corpus = CharCorruptionDataset(VIEWED, 128)
     views = ClozeDataset(corpus, share=1.0)
-    rng, seen, bare = np.random.default_rng(0), Counter(), 0
+    words = Counter(WORD.findall(VIEWED.split("\n")[0].removeprefix("Ada Kern. ")))
+    rng, seen, sizes, bare = np.random.default_rng(0), Counter(), Counter(), 0
     for _ in range(3000):
         x, y = views.examples(np.array([0]), rng)
         text = "".join(corpus.itos[int(i)] for i in [x[0, 0], *y[0]]).rstrip(PAD_CHAR)
-        assert text.count(MASK_CHAR) in (2, 3) and text.endswith(MASK_CHAR)
-        *around, gap, end = text.split(MASK_CHAR)
-        assert end == "" and gap == gap.strip()
-        if around[0] == "Ada Kern":
-            assert around[1:] in ([], [""]) and gap in VIEWED
+        title, *pieces, end = text.split(MASK_CHAR)
+        assert end == "" and title.startswith("Ada Kern")
+        if title == "Ada Kern":
             bare += 1
+            gaps = shown = pieces[1:] if pieces[0] == "" else pieces
         else:
-            before, behind = around
-            assert before.startswith("Ada Kern. ")
-            assert before.removeprefix("Ada Kern. ") + gap + behind in corpus.data[0]
-        seen[gap] += 1
+            pieces.insert(0, title.removeprefix("Ada Kern. "))
+            befores, behinds, gaps = (pieces[i::3] for i in range(3))
+            shown = [before + gap + behind for before, gap, behind in zip(befores, gaps, behinds, strict=True)]
+        assert all(gap == gap.strip() for gap in gaps) and all(part in corpus.data[0] for part in shown)
+        assert Counter(WORD.findall(" ".join(shown))) <= words
+        sizes[len(gaps)] += 1
+        seen.update(gaps)
     names = [gap for gap in seen if gap[0].isupper()]
     assert {"Rome", "New", "New Oslo", "Oslo"} <= set(names)
     assert sum(seen[gap] for gap in names) > 2 * seen["1901"] > 2 * seen["born"] > 0
-    assert 0.30 < bare / 3000 < 0.40
+    assert 0.30 < bare / 3000 < 0.40 and set(sizes) == {1, 2, 3}
 
 
 def test_what_a_gap_prefers():
-    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title."""
-    documents = (
-        "Ada Kern. Born in Rome on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
-    )
+    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title, or
+    behind what span corruption reads; and all words of a name."""
+    documents = "Ada Kern. Born in Rome, New Oslo, on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
     corpus = CharCorruptionDataset(documents, 128)
-    _, words, salient, reach = ClozeDataset(corpus, share=1.0).documents[0]
+    _, words, joined, reach = ClozeDataset(corpus, share=1.0).documents[0]
     weights = np.diff(reach, prepend=0)
     kinds = [
         (corpus.data[0][begin:end], round(weight / weights.max(), 6)) for (begin, end), weight in zip(words, weights)
     ]
-    few, number = 0.05, 0.15
-    assert kinds == [("Born", few), ("in", few), ("Rome", 1), ("on", few), ("7", number), ("May", number), ("1901", number),
-                     ("Kern", few), ("was", few), ("the", few), ("May", 1), ("queen", few)]  # fmt: skip
-    assert salient == [weight > few for _, weight in kinds]
+    few, number = 0.02, 0.05
+    assert kinds == [("Born", few), ("in", few), ("Rome", 1), ("New", 1), ("Oslo", 1), ("on", few), ("7", number),
+                     ("May", number), ("1901", number), ("Kern", few), ("was", few), ("the", few), ("May", 1), ("queen", few)]  # fmt: skip
+    assert joined == [0, 0, 0.15, 0.9, 0, 0, 0.9, 0.9, 0, 0, 0, 0, 0]  # Rome, New Oslo; 7 May 1901
+    short = ClozeDataset(CharCorruptionDataset(documents, 36)).documents[0]  # it reads 31 characters: up to New
+    assert np.diff(short[3], prepend=0)[2:5] / short[3][0] == pytest.approx([1 / few, 1 / few, 1])
+    assert short[2][2:4] == [0.15, 0]
+    asked = ClozeDataset(corpus, answers=["Rome, Italy", "born"], answer_weight=7.0)
+    ratio = np.diff(asked.documents[0][3], prepend=0) / weights
+    assert [round(r / ratio.min(), 6) for r in ratio] == [7.0 if kind == ("Rome", 1) else 1.0 for kind in kinds]
 
 
 @pytest.mark.parametrize("i", range(5))

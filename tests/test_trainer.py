@@ -316,7 +316,7 @@ def test_devices_and_dtypes(monkeypatch):
     assert choose_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
     assert choose_dtype("auto", torch.device("mps")) == torch.float32
     for has in ({}, {"avx2": True}, {"amx_bf16": False, "avx512_bf16": True}, {"amx_bf16": True}):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", has.copy)
         multiplies = has.get("amx_bf16", False) or has.get("avx512_bf16", False)
         assert choose_dtype("auto", torch.device("cpu")) == (torch.bfloat16 if multiplies else torch.float32)
 
