@@ -162,7 +162,7 @@ class ClozeDataset(Dataset):
     TITLE_ONLY = 0.35  # share of views without surroundings
     MOST_WORDS = 4  # before a gap, and behind it
     STRAY = 0.3  # share of views with words that do not belong there
-    WHOLE, LIST = 0.9, 0.15  # how likely a gap holds the next name or number too, behind a space, and behind a comma
+    JOINED = 0.4  # how likely a gap goes on, if the next word is a name or a number too
 
     def __init__(
         self,
@@ -180,10 +180,10 @@ class ClozeDataset(Dataset):
         self.documents = [self.words(text, written) for text in corpus.data]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
 
-    def words(self, text: str, written: Counter[str]) -> tuple[int, list[tuple[int, int]], list[float], np.ndarray]:
-        """Where the title of a document ends, where the words after it begin and end, how likely each is in one gap
-        with the next, and up to where each reaches if all are laid end to end, weighted, from 0 to 1. `written` is how
-        often the corpus has each word, just as it is written."""
+    def words(self, text: str, written: Counter[str]) -> tuple[int, list[tuple[int, int]], list[bool], np.ndarray]:
+        """Where the title of a document ends, where the words after it begin and end, which of them are names or
+        numbers, and up to where each reaches if all are laid end to end, weighted, from 0 to 1. `written` is how often
+        the corpus has each word, just as it is written."""
         title, *rest = TITLE_END.split(text, maxsplit=1)
         body = "".join(rest)
         known, first = set(title.split()), len(text) - len(body)
@@ -199,15 +199,10 @@ class ClozeDataset(Dataset):
                 weights.append(self.NAME_WEIGHT)
             else:
                 weights.append(self.OTHER_WEIGHT)
-        joined = [
-            (self.WHOLE if a == b and text[end:begin] == " " else self.LIST) if min(a, b) > self.OTHER_WEIGHT else 0.0
-            for a, b, (_, end), (begin, _) in zip(weights, weights[1:], words, words[1:])
-        ]
-        answers = [
-            w == self.NAME_WEIGHT and text[begin:end] in self.answered for w, (begin, end) in zip(weights, words)
-        ]
+        salient = [weight > self.OTHER_WEIGHT for weight in weights]
+        answers = [w == self.NAME_WEIGHT and text[a:b] in self.answered for w, (a, b) in zip(weights, words)]
         reach = np.cumsum(np.where(answers, self.answer_weight, 1.0) * weights)
-        return len(title), words, joined, reach / reach[-1:]
+        return len(title), words, salient, reach / reach[-1:]
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -219,7 +214,7 @@ class ClozeDataset(Dataset):
 
     def view(self, i: int, rng: np.random.Generator) -> list[np.ndarray]:
         """The pieces of a view of document i, as indices. Empty when there is no word after the title, or no room."""
-        title, words, joined, reach = self.documents[i]
+        title, words, salient, reach = self.documents[i]
         if not words:
             return []
         start = self.corpus.starts[i]
@@ -236,9 +231,7 @@ class ClozeDataset(Dataset):
         length, shown = sum(map(len, pieces)), []
         for _ in range(rng.integers(1, self.MOST_GAPS, endpoint=True)):
             first = last = int(np.searchsorted(reach, rng.random(), "right"))
-            while first > 0 and rng.random() < joined[first - 1]:
-                first -= 1
-            while last < len(joined) and rng.random() < joined[last]:
+            while last + 1 < len(words) and salient[last + 1] and rng.random() < self.JOINED:
                 last += 1
             (begin, _), (_, end), before, behind = words[first], words[last], first, last
             gap = [text[begin:end], mask]
