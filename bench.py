@@ -109,7 +109,7 @@ def textbook_steps(model: TextbookGPT, dataset: Dataset, batch_size: int) -> Ite
 
     def rows(indices: np.ndarray) -> Iterator[torch.Tensor]:
         if isinstance(dataset, MixedDataset):  # which has no single examples
-            return iter(dataset.examples(indices, rng))
+            return iter(dataset.examples(indices, rng)[:2])
         return (torch.stack(part) for part in zip(*(dataset[int(i)] for i in indices)))
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=False)

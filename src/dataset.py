@@ -27,25 +27,30 @@ WORD = re.compile(r"[^\W_][\w'’-]*")
 NUMBER = re.compile(r" ?\d")
 
 
-def pack(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def pack(
+    x: torch.Tensor, y: torch.Tensor, first: np.ndarray | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Puts several examples into each row, so that no time is spent on their padding: more than half of a batch.
 
     x and y (B, T) become x, y and positions (R, W), R < B, the examples end to end in rows W wide, where `positions`
-    tells each token's place in its own example. What follows an example's last target is padding. Longest first, each
-    example goes into the fullest row that has room for it.
+    tells each token's place in its own example, which begins at 0 or at its number in `first` (B,). What follows an
+    example's last target is padding. Longest first, each example goes into the fullest row that has room for it.
     """
     x, y = x.numpy(), y.numpy()
     T = x.shape[1]
     lengths = T - (y[:, ::-1] != PAD).argmax(1)
-    room, place = [], np.empty((len(x), 2), np.int64)  # room: (columns left, row), in rising order
+    first = np.zeros(len(x), np.int64) if first is None else first
+    room, place, ends = [], np.empty((len(x), 2), np.int64), {}  # room: (columns left, row), in rising order
     for i in np.argsort(-lengths, kind="stable"):
         best = bisect.bisect_left(room, (lengths[i], -1))
+        while best < len(room) and ends[room[best][1]] == first[i]:  # as if it were the same example, going on
+            best += 1
         left, row = room.pop(best) if best < len(room) else (T, len(room))
-        place[i] = row, T - left
+        place[i], ends[row] = (row, T - left), first[i] + lengths[i]
         bisect.insort(room, (left - lengths[i], row))
     packed = np.zeros((3, len(room), T), np.int64)
-    for (row, column), length, x_i, y_i in zip(place, lengths, x, y):
-        packed[:, row, column : column + length] = x_i[:length], y_i[:length], np.arange(length)
+    for (row, column), length, x_i, y_i, first_i in zip(place, lengths, x, y, first):
+        packed[:, row, column : column + length] = x_i[:length], y_i[:length], first_i + np.arange(length)
     return tuple(torch.from_numpy(packed))
 
 
@@ -153,7 +158,8 @@ class ClozeDataset(Dataset):
 
     Some of the views have stray words of some other document before the title, and behind it where nothing else is:
     whatever stands around a name, as in a question, should not keep it from being known. The title is what stands
-    before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as questions do.
+    before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as questions do. It
+    begins at the position where questions have the name, which learned positions and the synthesizer cannot do without.
     A share of the examples may be span corruption as ever.
     """
 
@@ -161,6 +167,7 @@ class ClozeDataset(Dataset):
     MOST_GAPS = 3  # in a view
     TITLE_ONLY = 0.35  # share of views without surroundings
     MOST_WORDS = 4  # before a gap, and behind it
+    NAME_AT = 10  # position of the title, as long as "Where was "
     STRAY = 0.3  # share of views with words that do not belong there
     JOINED = 0.4  # how likely a gap goes on, if the next word is a name or a number too
 
@@ -168,13 +175,12 @@ class ClozeDataset(Dataset):
         self,
         corpus: CharCorruptionDataset,
         share: float = 0.9,
-        shift: int = 12,
         answers: Iterable[str] = (),
         answer_weight: float = 1.0,
     ):
-        """`share` of the examples are views. Positions begin anywhere up to `shift`, for learned ones to be found
-        wherever a question has the name. Gaps are `answer_weight` times as likely at names that occur in `answers`."""
-        self.corpus, self.share, self.shift = corpus, share, shift
+        """`share` of the examples are views. Gaps are `answer_weight` times as likely at names that occur in
+        `answers`."""
+        self.corpus, self.share = corpus, share
         self.answered, self.answer_weight = {word for text in answers for word in WORD.findall(text)}, answer_weight
         written = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         self.documents = [self.words(text, written) for text in corpus.data]
@@ -209,11 +215,12 @@ class ClozeDataset(Dataset):
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         """A fresh view of document i, or a corruption: x and y, Long tensors of length block_size."""
-        x, y = self.examples(np.array([range(len(self))[i]]), np.random.default_rng(int(torch.randint(2**62, ()))))
+        x, y, _ = self.examples(np.array([range(len(self))[i]]), np.random.default_rng(int(torch.randint(2**62, ()))))
         return x[0], y[0]
 
     def view(self, i: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """The pieces of a view of document i, as indices. Empty when there is no word after the title, or no room."""
+        """The pieces of a view of document i, as indices, the first of them what stands before the title. Empty when
+        there is no word after the title, or no room."""
         title, words, salient, reach = self.documents[i]
         if not words:
             return []
@@ -222,13 +229,13 @@ class ClozeDataset(Dataset):
         name, heading = text[:title], text[: words[0][0]]  # the latter with what follows the title
         if rng.random() < 0.5:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
+        stray, alone = text[:0], rng.random() < self.TITLE_ONLY
         if rng.random() < self.STRAY:
             space = np.array([self.corpus.stoi.get(" ", MASK)])
-            heading = np.concatenate((self.stray(3, rng), space, heading))
-            name = np.concatenate((self.stray(3, rng), space, name, space, self.stray(2, rng)))
-        alone = rng.random() < self.TITLE_ONLY
-        pieces = [name, *[mask] * int(rng.integers(1, 3))] if alone else [heading]
-        length, shown = sum(map(len, pieces)), []
+            stray = np.concatenate((self.stray(3, rng), space))[-self.NAME_AT :]
+            name = np.concatenate((name, space, self.stray(2, rng)))
+        pieces = [stray, name, *[mask] * int(rng.integers(1, 3))] if alone else [stray, heading]
+        length, shown = self.NAME_AT + sum(map(len, pieces[1:])), []
         for _ in range(rng.integers(1, self.MOST_GAPS, endpoint=True)):
             first = last = int(np.searchsorted(reach, rng.random(), "right"))
             while last + 1 < len(words) and salient[last + 1] and rng.random() < self.JOINED:
@@ -257,26 +264,19 @@ class ClozeDataset(Dataset):
         start = self.corpus.starts[i]
         return self.corpus.corpus[start + words[first][0] : start + words[last][1]]
 
-    def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """x and y (B, block_size) of the documents `indices`."""
-        rows = self.corpus.corrupt(indices, rng).astype(np.int64)
-        for row, i in zip(rows, indices):
+    def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+        """x and y (B, block_size) of the documents `indices`, and the positions (B,) that they begin at."""
+        rows, first = self.corpus.corrupt(indices, rng).astype(np.int64), np.zeros(len(indices), np.int64)
+        for n, i in enumerate(indices):
             if rng.random() < self.share and (pieces := self.view(i, rng)):
-                view = np.concatenate(pieces)
-                row[:] = PAD
-                row[: len(view)] = view
-        return as_tensors(rows)
+                view, first[n] = np.concatenate(pieces), self.NAME_AT - len(pieces[0])
+                rows[n] = PAD
+                rows[n, : len(view)] = view
+        return *as_tensors(rows), first
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The documents `indices` in packed rows, see `pack`, with shifted positions."""
-        return self.shifted(pack(*self.examples(indices, rng)), rng)
-
-    def shifted(self, batch: tuple[torch.Tensor, ...], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        """The same batch, the positions of each row (R, T) moved by the same random distance, as far as there is room."""
-        x, y, positions = batch
-        room = self.corpus.block_size - 1 - positions.amax(1)
-        shift = torch.from_numpy(rng.integers(0, self.shift, len(x), endpoint=True))
-        return x, y, positions + torch.minimum(shift, room)[:, None]
+        """The documents `indices` in packed rows, see `pack`."""
+        return pack(*self.examples(indices, rng))
 
 
 class NameDataset(Dataset):
@@ -351,16 +351,17 @@ class MixedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.names)
 
-    def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """x and y (B, block_size) of the questions `indices` and of views of random documents."""
-        views = self.documents.examples(rng.integers(0, len(self.documents), self.views * len(indices)), rng)
+    def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+        """x and y (B, block_size) of the questions `indices` and of views of random documents, and the positions (B,)
+        that they begin at."""
+        *views, first = self.documents.examples(rng.integers(0, len(self.documents), self.views * len(indices)), rng)
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
-        return x, y
+        return x, y, np.concatenate((np.zeros(len(indices), np.int64), first))
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The same in packed rows, see `pack`, with shifted positions."""
-        return self.documents.shifted(pack(*self.examples(indices, rng)), rng)
+        """The same in packed rows, see `pack`."""
+        return pack(*self.examples(indices, rng))
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:

@@ -48,10 +48,11 @@ RECIPES = {
     # questions costs facts (docs/LOG.md). So there is one fall, and pretraining is the first 60 % of it; finetuning goes
     # on from there, and goes on reading.
     "fast": Recipe(
-        pretrain=Phase(epochs=160, batch_size=192, lr=2e-3, muon_lr=2e-2, lr_floor=0.4, linear_decay=True,
+        pretrain=Phase(epochs=60, batch_size=192, lr=2e-3, muon_lr=2e-2, lr_floor=0.4, linear_decay=True,
                        warmup_tokens=200_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0),
-        finetune=Phase(epochs=3, batch_size=4, lr=8e-4, muon_lr=8e-3, lr_floor=0.0, linear_decay=True,
-                       warmup_tokens=50_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=52),
+        finetune=Phase(epochs=3, batch_size=8, lr=8e-4, muon_lr=8e-3, lr_floor=0.0, linear_decay=True,
+                       warmup_tokens=50_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=20,
+                       answer_weight=6.0),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip
