@@ -32,9 +32,10 @@ def pack(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Puts several examples into each row, so that no time is spent on their padding: more than half of a batch.
 
-    x and y (B, T) become x, y and positions (R, W), R < B, the examples end to end in rows W wide, where `positions`
+    x and y (B, T) become x, y and positions (R, W), R <= B, the examples end to end in rows W wide, where `positions`
     tells each token's place in its own example, which begins at 0 or at its number in `first` (B,). What follows an
-    example's last target is padding. Longest first, each example goes into the fullest row that has room for it.
+    example's last target is padding. Longest first, each example goes into the fullest row that has room for it and
+    does not end just where it begins.
     """
     x, y = x.numpy(), y.numpy()
     T = x.shape[1]
@@ -154,12 +155,13 @@ class ClozeDataset(Dataset):
     A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is capitalised words that the title
     has not, that the corpus does not mostly write small, and that span corruption would read; less often a number, with
     the month before it, or another word. Names that have answered a question may be preferred (what to mask, learned
-    from what is asked: Ye et al. 2020, Studying Strategically). Nothing else here knows what will be asked.
+    from what is asked: Ye et al. 2020, Studying Strategically).
 
-    Some of the views have stray words of some other document before the title, and behind it where nothing else is:
-    whatever stands around a name, as in a question, should not keep it from being known. The title is what stands
-    before the first full stop, initials apart; half of the time it loses its non-ASCII characters, as questions do. It
-    begins at the position where questions have the name, which learned positions and the synthesizer cannot do without.
+    Some of the views have stray words of a random document before the title, the last few characters of them, and
+    behind it where nothing else is: whatever stands around a name, as in a question, should not keep it from being
+    known. The title is what stands before the first full stop, initials apart; half of the time it loses its non-ASCII
+    characters, as questions do. It begins at the position where questions have the name, if they begin as the
+    handouts': learned positions, and the synthesizer, which attends to positions, know it there and nowhere else.
     A share of the examples may be span corruption as ever.
     """
 
@@ -192,7 +194,7 @@ class ClozeDataset(Dataset):
         the corpus has each word, just as it is written."""
         title, *rest = TITLE_END.split(text, maxsplit=1)
         body = "".join(rest)
-        known, first = set(title.split()), len(text) - len(body)
+        known, first = set(WORD.findall(title)), len(text) - len(body)
         words = [(first + match.start(), first + match.end()) for match in WORD.finditer(body)]
         weights = []
         for begin, end in words:
@@ -231,7 +233,7 @@ class ClozeDataset(Dataset):
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
         stray, alone = text[:0], rng.random() < self.TITLE_ONLY
         if rng.random() < self.STRAY:
-            space = np.array([self.corpus.stoi.get(" ", MASK)])
+            space = np.array([self.corpus.stoi[" "]])
             stray = np.concatenate((self.stray(3, rng), space))[-self.NAME_AT :]
             name = np.concatenate((name, space, self.stray(2, rng)))
         pieces = [stray, name, *[mask] * int(rng.integers(1, 3))] if alone else [stray, heading]
@@ -246,11 +248,10 @@ class ClozeDataset(Dataset):
                 before = max(0, first - rng.integers(self.MOST_WORDS + 1))
                 behind = min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))
                 gap = [text[words[before][0] : begin], mask, text[end : words[behind][1]], mask, *gap]
-            if any(a <= behind and before <= b for a, b in shown):
+            size = sum(map(len, gap))
+            if length + size > self.corpus.block_size or any(a <= behind and before <= b for a, b in shown):
                 continue
-            length += sum(map(len, gap))
-            if length > self.corpus.block_size:
-                break
+            length += size
             pieces += gap
             shown.append((before, behind))
         return pieces if shown else []

@@ -124,36 +124,43 @@ class GPT(nn.Module):
         return logits, F.cross_entropy(logits.flatten(0, 1).to(precise), targets.flatten(), ignore_index=PAD)
 
     @torch.no_grad()
-    def generate(self, prompts: list[list[int]], max_new_tokens: int, stop_token: int) -> list[list[int]]:
+    def generate(
+        self, prompts: list[list[int]], max_new_tokens: int, stop_token: int, first: int = 0
+    ) -> list[list[int]]:
         """The likeliest continuation of each prompt, token by token, all prompts at once.
 
         A continuation ends before `stop_token`, or with `max_new_tokens` tokens, or where the block is full. The keys
-        and values of past tokens are kept, and a finished prompt takes no more part in the computation.
-        Raises ValueError when a prompt is empty or longer than the block.
+        and values of past tokens are kept, and a finished prompt takes no more part in the computation. `first` is the
+        position of a prompt's first token.
+        Raises ValueError when a prompt is empty or longer than the rest of the block.
         """
-        lengths = [len(prompt) for prompt in prompts]
-        if not all(0 < length <= self.config.block_size for length in lengths):
-            raise ValueError(f"prompts must have between 1 and {self.config.block_size} tokens")
+        lengths, room = [len(prompt) for prompt in prompts], self.config.block_size - first
+        if not all(0 < length <= room for length in lengths):
+            raise ValueError(f"prompts must have between 1 and {room} tokens")
         was_training = self.training
         self.eval()
         answers: list[list[int]] = [[] for _ in prompts]
         by_length = sorted(range(len(prompts)), key=lambda i: lengths[i])
         for i in range(0, len(prompts), GROUP):
             group = by_length[i : i + GROUP]
-            new = self.generate_group([prompts[i] for i in group], max_new_tokens, stop_token)
+            new = self.generate_group([prompts[i] for i in group], max_new_tokens, stop_token, first)
             for i, answer in zip(group, new):
                 answers[i] = answer
         self.train(was_training)
         return answers
 
-    def generate_group(self, prompts: list[list[int]], max_new_tokens: int, stop_token: int) -> list[list[int]]:
+    def generate_group(
+        self, prompts: list[list[int]], max_new_tokens: int, stop_token: int, first: int
+    ) -> list[list[int]]:
         """The same for as many prompts as are continued at once; the model should be in evaluation mode."""
         block_size, device = self.config.block_size, self.head.weight.device
         answers: list[list[int]] = [[] for _ in prompts]
         longest = max(map(len, prompts))
-        filling = [longest - len(prompt) for prompt in prompts]  # before each prompt, as if it were another document
+        filling = [longest - len(prompt) for prompt in prompts]  # before each prompt, as if it were other documents
         idx = torch.tensor([[PAD] * n + prompt for n, prompt in zip(filling, prompts)], device=device)
-        positions = torch.tensor([[*range(n), *range(longest - n)] for n in filling], device=device)
+        before = int(first == 1)  # a position that `first` does not follow
+        positions = [[before] * n + [*range(first, first + longest - n)] for n in filling]
+        positions = torch.tensor(positions, device=device)
         places = Places(positions, cache_size=longest + max(0, max_new_tokens))
         rows, last = torch.arange(len(prompts), device=device), positions[:, -1]  # of the unfinished prompts
         logits = self(idx, places=places)[0][:, -1]

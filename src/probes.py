@@ -52,14 +52,15 @@ def prompts_of(
 
 
 def probe(
-    model: GPT, prompts: dict[str, list[tuple[list[int], str]]], corpus: CharCorruptionDataset
+    model: GPT, prompts: dict[str, list[tuple[list[int], str]]], corpus: CharCorruptionDataset, first: int = 0
 ) -> dict[str, tuple[int, int]]:
     """For how many of the people of `prompts_of` the model says what it should, and how many they are, by probe. Empty
-    for nobody."""
+    for nobody. `first` is the position at which the documents began that it has read."""
     counts = {}
     for name, pairs in prompts.items():
         longest = max((len(right) for _, right in pairs), default=0) + 1
-        answers = model.generate([tokens for tokens, _ in pairs], longest, stop_token=MASK)
+        begin = 0 if name == "question" else first
+        answers = model.generate([tokens for tokens, _ in pairs], longest, stop_token=MASK, first=begin)
         said = ["".join(corpus.itos[i] for i in answer) for answer in answers]
         if name != "question":
             said = [text[: len(right)] for text, (_, right) in zip(said, pairs)]

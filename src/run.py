@@ -281,6 +281,13 @@ def examples_of(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset 
     return MixedDataset(names, documents, phase.views)
 
 
+def first_position(recipe: object) -> int:
+    """Where the documents begin that are read by a recipe, as its record has it: a view's title is not at 0."""
+    from dataset import ClozeDataset
+
+    return ClozeDataset.NAME_AT if isinstance(recipe, dict) and recipe.get("cloze_share") else 0
+
+
 def choose_phase(args: argparse.Namespace) -> Phase:
     """What the recipe says of pretraining, finetuning or finetuning from scratch, changed as the flags say."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
@@ -337,7 +344,8 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     print(f"Model: {kind}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     writer = open_log(args, phase, trainer.steps + 1) if first else None
     if writer:
-        trainer.config = replace(config, writer=writer, after_epoch=watch(trainer, corpus, writer, MAX_ANSWER, *asked))
+        after_epoch = watch(trainer, corpus, writer, MAX_ANSWER, *asked, first=first_position(asdict(phase)))
+        trainer.config = replace(config, writer=writer, after_epoch=after_epoch)
     try:
         with explaining(trainer), stopping_when_told(trainer), writer or contextlib.nullcontext():
             trainer.train()
@@ -524,6 +532,7 @@ def evaluate(args: argparse.Namespace) -> None:
     import probes
     import report
     from dataset import MASK
+    from state import read_record
     from trainer import choose_device, keep_memory
 
     check_output(args)
@@ -564,7 +573,8 @@ def evaluate(args: argparse.Namespace) -> None:
         files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
         files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
         about = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        probed = probes.probe(model, probes.prompts_of(questions, places or (), corpus), corpus)
+        read = first_position((read_record(args.reading_params_path) or {}).get("recipe"))
+        probed = probes.probe(model, probes.prompts_of(questions, places or (), corpus), corpus, read)
         report.write_report(
             args.report_path, rows, corpus.longest, about, finetuning, calibration, args.abstain, probed
         )

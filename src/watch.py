@@ -69,11 +69,12 @@ def watch(
     questions: Sequence[str] = (),
     places: Sequence[str] | None = None,
     prompts: Sequence[list[int]] = (),
+    first: int = 0,
 ) -> Callable[[int], None]:
     """A function to be called with the number of an epoch that has ended. It logs the loss of span corruption on
     examples that are always the same and not those of training, a few of them completed, by `longest` characters at
     most; if there are questions, as the prompts ask them, the first answers; and with their places, how many are right,
-    and what `probes` finds out about some of the people."""
+    and what `probes` finds out about some of the people, whose documents began at position `first`."""
     rng = np.random.default_rng(0)
     some = rng.permutation(len(corpus))[:128]
     batch = corpus.batch(some, rng)
@@ -100,7 +101,7 @@ def watch(
         if places:
             total, correct = score(places, answers)
             writer.add_scalar("dev/accuracy", correct / total, trainer.steps)
-            for name, (right, people) in probes.probe(model, probed, corpus).items():
+            for name, (right, people) in probes.probe(model, probed, corpus, first).items():
                 writer.add_scalar(f"probe/{name}", right / people, trainer.steps)
         writer.add_text("completions", "".join(f"    {a}  ->  {b}\n" for a, b in shown), trainer.steps)
         model.train()

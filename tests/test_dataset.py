@@ -241,6 +241,7 @@ def test_views_are_the_documents_own_words(monkeypatch):
             bare += 1
             gaps = shown = pieces[1:] if pieces[0] == "" else pieces
         else:
+            assert title.startswith("Ada Kern. ")
             pieces.insert(0, title.removeprefix("Ada Kern. "))
             befores, behinds, gaps = (pieces[i::3] for i in range(3))
             shown = [before + gap + behind for before, gap, behind in zip(befores, gaps, behinds, strict=True)]
@@ -270,7 +271,7 @@ def test_what_a_gap_prefers():
     assert salient == [weight > few for _, weight in kinds]
     short = ClozeDataset(CharCorruptionDataset(documents, 36)).documents[0]  # it reads 31 characters: up to New
     assert np.diff(short[3], prepend=0)[2:5] / short[3][0] == pytest.approx([1 / few, 1 / few, 1])
-    asked = ClozeDataset(corpus, answers=["Rome, Italy", "born"], answer_weight=7.0)
+    asked = ClozeDataset(corpus, answers=["Rome, Italy", "queen on"], answer_weight=7.0)  # only names are preferred
     ratio = np.diff(asked.documents[0][3], prepend=0) / weights
     assert [round(r / ratio.min(), 6) for r in ratio] == [7.0 if kind == ("Rome", 1) else 1.0 for kind in kinds]
 
@@ -286,6 +287,16 @@ def test_documents_without_words_or_titles_have_views_too(i):
     assert len(views) == 5
 
 
+def test_a_title_that_leaves_no_room_is_corrupted():
+    corpus = CharCorruptionDataset("Ada. Rome .\n" + 60 * "N" + ". Rome .", 64)
+    views, rng = ClozeDataset(corpus, share=1.0), np.random.default_rng(0)
+    for _ in range(20):
+        assert views.view(0, rng) and views.view(1, rng) == []
+        _, y, first = views.examples(np.array([0, 1]), rng)
+        assert y[0][y[0] != PAD][-1] == MASK and first[0] <= 10
+        assert y[1][y[1] != PAD][-1] != MASK and first[1] == 0
+
+
 @pytest.mark.parametrize("share", [0.0, 0.75, 1.0])
 def test_a_share_of_the_examples_is_span_corruption(share):
     corpus = CharCorruptionDataset("\n".join(["Ada. Rome ."] * 2000), 128)
@@ -294,21 +305,22 @@ def test_a_share_of_the_examples_is_span_corruption(share):
     assert views / 2000 == pytest.approx(share, abs=0.03 if share == 0.75 else 0)
 
 
-def test_names_stand_at_one_position():
-    """In views, with stray words or without, as in questions; and no view goes on beyond the block."""
-    corpus = CharCorruptionDataset("Zed Quist. Born in Rome, he moved to Oslo, Bonn and Paris .\nWhere was ?", 64)
-    question = ask("Where was Zed Quist?", corpus.stoi, 64, "")
-    title = [corpus.stoi[char] for char in "Zed Quist"]
-    place, rng, starts = "".join(corpus.itos[i] for i in question).index("Zed"), np.random.default_rng(0), set()
+@pytest.mark.parametrize("block_size", [64, 128])
+def test_names_stand_at_one_position(block_size):
+    """In views, with stray words or without, as in questions. No view goes on beyond the block: the smaller one has no
+    room for some, which become corrupted documents."""
+    text = "Zed Quist. Born in Rome, he moved to Oslo, Bonn and Paris .\nWhere was ?"
+    corpus = CharCorruptionDataset(text, block_size)
     names = NameDataset(corpus, "Where was Zed Quist?\tRome\n")
+    title, rng, starts = [corpus.stoi[char] for char in "Zed Quist"], np.random.default_rng(0), set()
     for dataset in (ClozeDataset(corpus, share=1.0), MixedDataset(names, ClozeDataset(corpus, share=1.0), views=5)):
         for _ in range(100):
             x, _, positions = dataset.batch(np.zeros(4, int), rng)
-            for row, column in (x == title[0]).nonzero().tolist():
-                assert x[row, column : column + len(title)].tolist() == title
-                assert positions[row, column : column + len(title)].tolist() == [*range(place, place + len(title))]
-            assert positions.max() < 64
+            assert positions.max() < block_size
             starts |= set(positions[:, 0].tolist())
+            for row, column in (x == title[0]).nonzero().tolist() if block_size == 128 else ():
+                whole = slice(column, column + len(title))
+                assert x[row, whole].tolist() == title and positions[row, whole].tolist() == [*range(10, 19)]
     assert {0, 10} < starts <= set(range(11))
 
 

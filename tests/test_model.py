@@ -99,6 +99,23 @@ def test_generating_is_the_textbooks_greedy_decoding(variant, prompts, steps, st
     assert ours.training
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("first", [1, 4, 11])
+def test_prompts_may_begin_further_on(variant, first):
+    """Token for token by a whole pass for each, at these positions. The shorter prompts are padded in generating."""
+    ours, _ = pair(variant)
+    prompts = [[5, 3, 8, 2], [7], [2, 9]]
+    answers = ours.generate(prompts, 12, -1, first)
+    for prompt, answer_ in zip(prompts, answers):
+        tokens = list(prompt)
+        while first + len(tokens) <= 16 and len(tokens) < len(prompt) + 12:
+            positions = torch.arange(first, first + len(tokens))[None]
+            tokens.append(int(ours.eval()(torch.tensor([tokens]), positions=positions)[0][0, -1].argmax()))
+        assert answer_ == tokens[len(prompt) :]
+    with pytest.raises(ValueError, match=f"between 1 and {16 - first}"):
+        ours.generate([[1] * (17 - first)], 1, -1, first)
+
+
 def test_generating_refuses_what_does_not_fit():
     model = GPT(config("vanilla"))
     for prompts in ([[]], [[1] * 17], [[1], []]):

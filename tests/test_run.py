@@ -14,6 +14,7 @@ from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import run
+from dataset import ClozeDataset, NameDataset
 from model import GPT, GPTConfig
 from recipe import RECIPES
 from utils import find_corpus, save_params
@@ -158,6 +159,25 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3, rel=0.2)  # where finetuning goes on
     log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000800").Reload()
     assert log.Scalars("train/lr")[-1].value < 0.2 * 8e-4
+
+    # The probes ask where the documents stood that were read: not at 0, unless nothing is known of the parameters.
+    began = []
+    monkeypatch.setattr("probes.probe", lambda model, prompts, corpus, first: began.append(first) or {})
+    arguments = ("evaluate", variant, "wiki.txt", "--reading_params_path", "b.params", "--outputs_path", "o")
+    arguments += ("--eval_corpus_path", "birth_dev.tsv", "--report_path", "report")
+    assert execute(monkeypatch, *arguments) == 0
+    Path("b.params.json").unlink()
+    assert execute(monkeypatch, *arguments) == 0
+    assert began == [ClozeDataset.NAME_AT, 0]
+
+
+def test_what_finetuning_reads_prefers_what_has_been_answered(folder):
+    corpus = run.load_corpus("wiki.txt")
+    names = NameDataset(corpus, "Where was Ada Kern born?\tNew Rome\nWhere was Ada born?\tOslo\n")
+    fast = RECIPES["fast"]
+    read = run.examples_of(fast.finetune, corpus, names).documents
+    assert (read.answered, read.answer_weight) == ({"New", "Rome", "Oslo"}, 6.0)
+    assert not run.examples_of(fast.pretrain, corpus).answered
 
 
 def test_flags_and_tensorboard(folder, monkeypatch, capsys):
