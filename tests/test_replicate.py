@@ -11,7 +11,7 @@ import model
 import replicate
 from model import GPTConfig
 
-QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "1")
+QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "2")
 
 
 @pytest.fixture
@@ -111,12 +111,12 @@ def test_an_interrupted_run_goes_on(world, monkeypatch, capsys):
             break
         assert code == 143 and err.endswith("replicate.py: given again, this command goes on by itself\n")
     assert interruptions >= 2  # each phase has several steps
-    assert [(row["variant"], row["recipe"]) for row in table(out)] == [("synthesizer", "fast 2+1")]
-    for name, epochs in {"pretrain": 2, "finetune": 1}.items():
-        record = json.loads(Path(f"runs/synthesizer.fast.2+1.3/{name}.params.json").read_text())
+    assert [(row["variant"], row["recipe"]) for row in table(out)] == [("synthesizer", "fast 2+2")]
+    for name, epochs in {"pretrain": 2, "finetune": 2}.items():
+        record = json.loads(Path(f"runs/synthesizer.fast.2+2.3/{name}.params.json").read_text())
         assert (record["variant"], record["seed"], record["recipe"]["epochs"]) == ("synthesizer", 3, epochs)
     for name in ("finetune.params", "dev.predictions", "test.predictions"):
-        one, other = (Path(out, "synthesizer.fast.2+1.3", name).read_bytes() for out in ("whole", "runs"))
+        one, other = (Path(out, "synthesizer.fast.2+2.3", name).read_bytes() for out in ("whole", "runs"))
         assert one == other
     assert not list(Path("runs").rglob("*.state*"))
 
@@ -151,7 +151,7 @@ def test_questions_without_answers_are_found_out_first(world, monkeypatch, capsy
 def test_other_parameters_are_not_taken_for_the_run(world, monkeypatch, capsys):
     command = (".", "--out", "runs", "--variants", "rope", "--seeds", "0", *QUICK)
     assert execute(monkeypatch, *command) == 0
-    folder = Path("runs/rope.fast.2+1.0")
+    folder = Path("runs/rope.fast.2+2.0")
     kept = {path: path.read_bytes() for path in folder.glob("*.params*")}
     capsys.readouterr()
 
