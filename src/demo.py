@@ -49,9 +49,9 @@ def main() -> None:
     scratch, pretrained, finetuned = (folder / f"{name}.params" for name in ("scratch", "pretrain", "finetune"))
     train("finetune", VARIANT, corpus, path=scratch, max_epochs=15, batch_size=32, **questions)
     say("Pretraining")
-    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=24)
+    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=18)
     say("Finetuning after pretraining")
-    train("finetune", VARIANT, corpus, path=finetuned, reading_params_path=pretrained, max_epochs=2, **questions)
+    train("finetune", VARIANT, corpus, path=finetuned, reading_params_path=pretrained, max_epochs=5, **questions)
 
     say("Asking about people that no question of the finetuning was about")
     predictions = {}
