@@ -18,10 +18,10 @@ def test_facts_are_learned_by_reading(tmp_path, monkeypatch, capsys):
     size = ("--people", "200", "--documents", "5", "--out", "world")
     subprocess.run([sys.executable, ROOT / "data" / "make_world.py", *size], check=True)
     cpu = ("--device", "cpu")
-    pretrain = ("pretrain", "rope", "world/wiki.txt", "--writing_params_path", "p", "--max_epochs", "30", *cpu)
+    pretrain = ("pretrain", "rope", "world/wiki.txt", "--writing_params_path", "p", "--max_epochs", "18", *cpu)
     assert execute(monkeypatch, *pretrain) == 0
     finetune = ("finetune", "rope", "world/wiki.txt", "--reading_params_path", "p", "--writing_params_path", "f")
-    asked = ("--finetune_corpus_path", "world/birth_places_train.tsv")
+    asked = ("--finetune_corpus_path", "world/birth_places_train.tsv", "--max_epochs", "5")
     assert execute(monkeypatch, *finetune, *asked, *cpu) == 0
     right, total = 0.0, 0.0
     for name in ("birth_dev", "birth_test", "unseen"):
@@ -32,4 +32,4 @@ def test_facts_are_learned_by_reading(tmp_path, monkeypatch, capsys):
             assert accuracy["accuracy"] < 0.1
         else:
             right, total = right + accuracy["right"], total + accuracy["questions"]
-    assert right / total > 0.4  # it was 43 of 64; guessing from the name is right for about one in ten
+    assert right / total > 0.5  # it was 45 of 64; guessing from the name is right for about one in ten
