@@ -223,11 +223,10 @@ class ClozeDataset(Dataset):
     def view(self, i: int, rng: np.random.Generator) -> list[np.ndarray]:
         """The pieces of a view of document i, as indices, the first of them what stands before the title. Empty when
         there is no word after the title, or no room."""
-        title, words, salient, reach = self.documents[i]
+        title, words, _, _ = self.documents[i]
         if not words:
             return []
-        start = self.corpus.starts[i]
-        text, mask = self.corpus.corpus[start : start + self.corpus.lengths[i]], np.array([MASK])
+        text = self.characters(i)
         name, heading = text[:title], text[: words[0][0]]  # the latter with what follows the title
         if rng.random() < 0.5:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
@@ -236,25 +235,32 @@ class ClozeDataset(Dataset):
             space = np.array([self.corpus.stoi[" "]])
             stray = np.concatenate((self.stray(3, rng), space))[-self.NAME_AT :]
             name = np.concatenate((name, space, self.stray(2, rng)))
-        pieces = [stray, name, *[mask] * int(rng.integers(1, 3))] if alone else [stray, heading]
+        pieces = [stray, name, *[np.array([MASK])] * int(rng.integers(1, 3))] if alone else [stray, heading]
         length, shown = self.NAME_AT + sum(map(len, pieces[1:])), []
         for _ in range(rng.integers(1, self.MOST_GAPS, endpoint=True)):
-            first = last = int(np.searchsorted(reach, rng.random(), "right"))
-            while last + 1 < len(words) and salient[last + 1] and rng.random() < self.JOINED:
-                last += 1
-            (begin, _), (_, end), before, behind = words[first], words[last], first, last
-            gap = [text[begin:end], mask]
-            if not alone:
-                before = max(0, first - rng.integers(self.MOST_WORDS + 1))
-                behind = min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))
-                gap = [text[words[before][0] : begin], mask, text[end : words[behind][1]], mask, *gap]
+            gap, (first, last) = self.gap(i, alone, rng)
             size = sum(map(len, gap))
-            if length + size > self.corpus.block_size or any(a <= behind and before <= b for a, b in shown):
-                continue
-            length += size
-            pieces += gap
-            shown.append((before, behind))
+            if length + size <= self.corpus.block_size and not any(a <= last and first <= b for a, b in shown):
+                length += size
+                pieces += gap
+                shown.append((first, last))
         return pieces if shown else []
+
+    def gap(self, i: int, alone: bool, rng: np.random.Generator) -> tuple[list[np.ndarray], tuple[int, int]]:
+        """The pieces of a gap in document i, with the words around it unless it is `alone`, and the numbers of the
+        first and the last word in them."""
+        _, words, salient, reach = self.documents[i]
+        text, mask = self.characters(i), np.array([MASK])
+        first = last = int(np.searchsorted(reach, rng.random(), "right"))
+        while last + 1 < len(words) and salient[last + 1] and rng.random() < self.JOINED:
+            last += 1
+        (begin, _), (_, end) = words[first], words[last]
+        missing = [text[begin:end], mask]
+        if alone:
+            return missing, (first, last)
+        first = max(0, first - rng.integers(self.MOST_WORDS + 1))
+        last = min(len(words) - 1, last + rng.integers(self.MOST_WORDS + 1) * rng.integers(2))
+        return [text[words[first][0] : begin], mask, text[end : words[last][1]], mask, *missing], (first, last)
 
     def stray(self, most: int, rng: np.random.Generator) -> np.ndarray:
         """Between one and `most` successive words of a random document, as indices; none if it has none."""
@@ -262,8 +268,12 @@ class ClozeDataset(Dataset):
         words = self.documents[i][1] or [(0, 0)]
         first = int(rng.integers(len(words)))
         last = min(len(words) - 1, first + int(rng.integers(most)))
+        return self.characters(i)[words[first][0] : words[last][1]]
+
+    def characters(self, i: int) -> np.ndarray:
+        """Document i, as indices."""
         start = self.corpus.starts[i]
-        return self.corpus.corpus[start + words[first][0] : start + words[last][1]]
+        return self.corpus.corpus[start : start + self.corpus.lengths[i]]
 
     def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
         """x and y (B, block_size) of the documents `indices`, and the positions (B,) that they begin at."""
