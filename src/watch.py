@@ -13,7 +13,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 import probes
-from dataset import MASK, PAD, CharCorruptionDataset
+from dataset import MASK, PAD, CharCorruptionDataset, as_tensors, pack
 from trainer import Trainer
 from utils import score
 
@@ -74,10 +74,10 @@ def watch(
     """A function to be called with the number of an epoch that has ended. It logs the loss of span corruption on
     examples that are always the same and not those of training, a few of them completed, by `longest` characters at
     most; if there are questions, as the prompts ask them, the first answers; and with their places, how many are right,
-    and what `probes` finds out about some of the people, whose documents began at position `first`."""
+    and what `probes` finds out about some of the people. Documents stand at position `first`, as in training."""
     rng = np.random.default_rng(0)
     some = rng.permutation(len(corpus))[:128]
-    batch = corpus.batch(some, rng)
+    batch = pack(*as_tensors(corpus.corrupt(some, rng)), np.full(len(some), first))
     documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in corpus.corrupt(some[:3], rng)]
     every = max(1, trainer.batches.epochs // TIMES)
     probed = probes.prompts_of(questions, places or (), corpus, PROBED)
@@ -93,7 +93,7 @@ def watch(
         model.eval()
         loss = sum(trainer.forward(part).item() * share for part, share in trainer.parts(batch, alone=True))
         writer.add_scalar("heldout/span_corruption_loss", loss, trainer.steps)
-        completions = model.generate(documents, longest, stop_token=PAD)
+        completions = model.generate(documents, longest, stop_token=PAD, first=first)
         shown = list(zip(map(spell, documents), map(spell, completions)))
         if prompts:
             answers = [spell(answer) for answer in model.generate(prompts, longest, stop_token=MASK)]

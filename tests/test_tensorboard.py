@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,3 +115,27 @@ def test_the_accuracy_is_that_of_the_answers():
     logged.clear()
     watch(trainer, corpus, Recorder(), 32, questions, None, prompts)(1)  # questions whose answers nobody knows
     assert logged.keys() == {"heldout/span_corruption_loss", "completions"} and logged["completions"] == completions
+
+
+def test_documents_are_completed_where_they_stood_in_training():
+    """With learned positions that all differ, what is held out is known at the position that is named, and there only."""
+    torch.manual_seed(0)
+    corpus = CharCorruptionDataset("\n".join(f"{name}. {name} was born in {place} ." for name, place in PEOPLE), 128)
+    model = GPT(GPTConfig(corpus.vocab_size, 128, n_layer=1, n_head=2, n_embd=16))
+    torch.nn.init.normal_(model.pos_emb)
+    trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=1, batch_size=4, device="cpu", dtype="float32"))
+
+    def logged(first):
+        shown = {}
+        writer = SimpleNamespace(
+            add_scalar=lambda tag, value, step: shown.update({tag: value}),
+            add_text=lambda tag, text, step: shown.update({tag: text}),
+        )
+        watch(trainer, corpus, writer, 32, first=first)(1)
+        return shown["heldout/span_corruption_loss"], shown["completions"]
+
+    (loss_at_0, _), (loss, completions) = logged(0), logged(10)
+    assert loss != pytest.approx(loss_at_0, rel=1e-4)
+    with torch.no_grad():  # what stood at 10 stands at 0
+        model.pos_emb[:, :-10] = model.pos_emb[:, 10:].clone()
+    assert logged(0) == (pytest.approx(loss, rel=1e-6), completions)
