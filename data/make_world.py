@@ -656,6 +656,10 @@ def statistics(folder: str | Path) -> dict[str, Any]:
     def first_known(text: str) -> str:
         return next((word for word in re.findall(r"[^\W\d_]+", text) if word in known), "")
 
+    places = [
+        len(known.intersection(re.findall(r"[^\W\d_]+", document[len(title) + 2 : 112])))
+        for document, title in zip(documents, titles, strict=False)
+    ]
     return {
         "documents": len(documents),
         "characters": len(corpus),
@@ -685,6 +689,7 @@ def statistics(folder: str | Path) -> dict[str, Any]:
         'first place after "born" is the answer': asked_share(
             lambda d, t, a: read_by_pattern(d[len(t) + 2 :], known) == a
         ),
+        "different places in its first 112 characters, mean": f"{stats.mean(places):.2f}",
         "dev answers guessed from the name": share(
             (guess == a for guess, (_, a) in zip(guess_by_name(train, [q for q, _ in dev]), dev, strict=True)), len(dev)
         ),
