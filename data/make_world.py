@@ -653,13 +653,11 @@ def statistics(folder: str | Path) -> dict[str, Any]:
         found = (bool(test(d, t, a)) for d, t, (_, a) in zip(documents, titles, asked, strict=False))
         return share(found, len(asked))
 
-    def first_known(text: str) -> str:
-        return next((word for word in re.findall(r"[^\W\d_]+", text) if word in known), "")
+    def places(text: str) -> list[str]:
+        """The answers that stand in a text, in its order."""
+        return [word for word in re.findall(r"[^\W\d_]+", text) if word in known]
 
-    places = [
-        len(known.intersection(re.findall(r"[^\W\d_]+", document[len(title) + 2 : 112])))
-        for document, title in zip(documents, titles, strict=False)
-    ]
+    named = [len({*places(d[len(t) + 2 : 112])}) for d, t in zip(documents, titles, strict=False)]
     return {
         "documents": len(documents),
         "characters": len(corpus),
@@ -681,15 +679,15 @@ def statistics(folder: str | Path) -> dict[str, Any]:
         "London (train / dev)": " / ".join(share((a == "London" for _, a in part), len(part)) for part in (train, dev)),
         "answer inside the document": asked_share(lambda d, t, a: a in d),
         "answer inside its first 112 characters": asked_share(lambda d, t, a: a in d[:112]),
+        "different places in its first 112 characters, mean": f"{stats.mean(named):.2f}",
         "full name again in the sentence": asked_share(lambda d, t, a: t in d[len(t) + 2 :]),
         'sentence starts with "Born"': asked_share(lambda d, t, a: d[len(t) + 2 :].startswith("Born")),
         "sentence with a year": asked_share(lambda d, t, a: re.search(r"\b\d{4}\b", d)),
         "sentence with he, she, his or her": asked_share(lambda d, t, a: re.search(r"(?i)\b(he|she|his|her)\b", d)),
-        "first place of the sentence is the answer": asked_share(lambda d, t, a: first_known(d[len(t) + 2 :]) == a),
+        "first place of the sentence is the answer": asked_share(lambda d, t, a: places(d[len(t) + 2 :])[:1] == [a]),
         'first place after "born" is the answer': asked_share(
             lambda d, t, a: read_by_pattern(d[len(t) + 2 :], known) == a
         ),
-        "different places in its first 112 characters, mean": f"{stats.mean(places):.2f}",
         "dev answers guessed from the name": share(
             (guess == a for guess, (_, a) in zip(guess_by_name(train, [q for q, _ in dev]), dev, strict=True)), len(dev)
         ),

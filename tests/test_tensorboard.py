@@ -7,7 +7,6 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -89,6 +88,18 @@ def test_what_tensorboard_shows(server):
     assert {"lr", "batch_size", "epochs", "variant", "seed", "dropout"} <= columns
 
 
+class Recorder:
+    """Stands for a Log, and keeps what it was given last."""
+
+    def __init__(self):
+        self.logged = {}
+
+    def add_scalar(self, tag, value, step):
+        self.logged[tag] = value
+
+    add_text = add_scalar
+
+
 def test_the_accuracy_is_that_of_the_answers():
     """A model that has learned nothing, and places of which it says three of eight."""
     torch.manual_seed(0)
@@ -99,21 +110,15 @@ def test_the_accuracy_is_that_of_the_answers():
     prompts = [[corpus.stoi[c] for c in question] + [MASK] for question in questions]
     said = ["".join(corpus.itos[i] for i in answer) for answer in model.eval().generate(prompts, 32, stop_token=MASK)]
     places = [answer if i < 3 else answer + "!" for i, answer in enumerate(said)]
-    logged = {}
-
-    class Recorder:
-        def add_scalar(self, tag, value, step):
-            logged[tag] = value
-
-        add_text = add_scalar
-
-    watch(trainer, corpus, Recorder(), 32, questions, places, prompts)(1)
+    recorder = Recorder()
+    logged = recorder.logged
+    watch(trainer, corpus, recorder, 32, questions, places, prompts)(1)
     assert logged["dev/accuracy"] == 3 / 8
     assert all(f"{question}  ->  {answer}\n" in logged["completions"] for question, answer in zip(questions, said))
     assert model.training
     completions = logged["completions"]
     logged.clear()
-    watch(trainer, corpus, Recorder(), 32, questions, None, prompts)(1)  # questions whose answers nobody knows
+    watch(trainer, corpus, recorder, 32, questions, None, prompts)(1)  # questions whose answers nobody knows
     assert logged.keys() == {"heldout/span_corruption_loss", "completions"} and logged["completions"] == completions
 
 
@@ -126,13 +131,9 @@ def test_documents_are_completed_where_they_stood_in_training():
     trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=1, batch_size=4, device="cpu", dtype="float32"))
 
     def logged(first):
-        shown = {}
-        writer = SimpleNamespace(
-            add_scalar=lambda tag, value, step: shown.update({tag: value}),
-            add_text=lambda tag, text, step: shown.update({tag: text}),
-        )
-        watch(trainer, corpus, writer, 32, first=first)(1)
-        return shown["heldout/span_corruption_loss"], shown["completions"]
+        recorder = Recorder()
+        watch(trainer, corpus, recorder, 32, first=first)(1)
+        return recorder.logged["heldout/span_corruption_loss"], recorder.logged["completions"]
 
     (loss_at_0, _), (loss, completions) = logged(0), logged(10)
     assert loss != pytest.approx(loss_at_0, rel=1e-4)
