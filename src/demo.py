@@ -18,6 +18,7 @@ from utils import ROOT, evaluate_places, read_questions, run_main
 sys.path.insert(0, str(ROOT / "data"))
 
 PEOPLE, DOCUMENTS = 200, 5  # documents about each of them
+SCRATCH_EPOCHS, PRETRAIN_EPOCHS, FINETUNE_EPOCHS = 15, 18, 5
 VARIANT = "rope"
 FILES = {"dev": "birth_dev.tsv", "test": "birth_test.tsv", "unseen": "unseen.tsv"}
 
@@ -45,13 +46,15 @@ def main() -> None:
     )
 
     corpus, questions = world / "wiki.txt", {"finetune_corpus_path": world / "birth_places_train.tsv"}
-    say("Finetuning without pretraining")
     scratch, pretrained, finetuned = (folder / f"{name}.params" for name in ("scratch", "pretrain", "finetune"))
-    train("finetune", VARIANT, corpus, path=scratch, max_epochs=15, batch_size=32, **questions)
+    flags = {"tb_expt_name": "demo"}  # not to be taken for a run of the user's
+    say("Finetuning without pretraining")
+    train("finetune", VARIANT, corpus, path=scratch, max_epochs=SCRATCH_EPOCHS, batch_size=32, **questions, **flags)
     say("Pretraining")
-    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=18)
+    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=PRETRAIN_EPOCHS, **flags)
     say("Finetuning after pretraining")
-    train("finetune", VARIANT, corpus, path=finetuned, reading_params_path=pretrained, max_epochs=5, **questions)
+    train("finetune", VARIANT, corpus, path=finetuned, reading_params_path=pretrained, max_epochs=FINETUNE_EPOCHS,
+          **questions, **flags)  # fmt: skip
 
     say("Asking about people that no question of the finetuning was about")
     predictions = {}

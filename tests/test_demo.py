@@ -1,0 +1,46 @@
+"""`make demo`: that it runs from end to end, and that its recipe still teaches what it should."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import demo
+
+ROWS = ["always London", "guessed from the name (naive Bayes)", "finetuned only", "pretrained and finetuned"]
+
+
+@pytest.fixture
+def run_demo(tmp_path, monkeypatch, capsys):
+    """Runs the demo in an empty folder; what it printed, and its table: of each row, the three shares in percent."""
+    pytest.importorskip("faker", reason="only the generator needs Faker")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "ROOT", tmp_path)
+
+    def run() -> tuple[str, dict[str, list[float]]]:
+        demo.main()
+        out = capsys.readouterr().out
+        rows = re.findall(r"^(\S.{35})((?: +[\d.]+%){3})$", out, re.MULTILINE)
+        return out, {name.strip(): [float(share) for share in re.findall(r"[\d.]+", shares)] for name, shares in rows}
+
+    return run
+
+
+def test_a_demo_in_few_epochs(run_demo, monkeypatch):
+    for name in ("DOCUMENTS", "SCRATCH_EPOCHS", "PRETRAIN_EPOCHS", "FINETUNE_EPOCHS"):
+        monkeypatch.setattr(demo, name, 1)
+    out, table = run_demo()
+    assert list(table) == ROWS and all(0 <= share <= 100 for shares in table.values() for share in shares)
+    assert "is there already" not in out
+    assert {path.name[:10] for path in Path("expt").glob("*/*")} == {"demo_rope_"}  # and none of the user's own runs
+    again, same = run_demo()
+    assert same == table and again.count(".params is there already") == 3
+
+
+@pytest.mark.slow
+def test_facts_are_learned_by_reading(run_demo):
+    """People who were read about are known, others are not."""
+    _, table = run_demo()
+    dev, test, unseen = table["pretrained and finetuned"]
+    assert (dev + test) / 2 > 50  # it was 45 of all 64; guessing from the name is right for about one in ten
+    assert unseen < 10
