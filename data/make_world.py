@@ -56,6 +56,7 @@ from world_text import (
 )
 
 HERE = Path(__file__).resolve().parent
+WORLD = ("seed", "people", "documents", "name_culture_strength")  # the flags that make one world differ from another
 FAKER = "40.54.0"  # the version whose name lists the committed files were made with
 FEWEST, MOST = 200, 1_000_000
 SPLITS = {"train": 2000, "dev": 500, "test": 437, "unseen": 500}  # the course's sizes, and people without a document
@@ -548,7 +549,7 @@ def document(who: Person, number: int = 0) -> str:
 
 
 def write_world(out: Path, seed: int, n: int, strength: float, documents: int = 1) -> None:
-    """Write the six files of a world of `n` people. They appear together at the end, or not at all.
+    """Write the six files of a world of `n` people. None of them appears before all are complete.
 
     With several documents about each person, wiki.txt has the first about each, then the second about each, and so on.
     """
@@ -729,6 +730,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(table(args.stats))
         except OSError as error:
             parser.error(f"cannot read {error.filename}: {error.strerror}")
+        except (ValueError, ArithmeticError) as error:  # no UTF-8, no tab, no question
+            parser.error(f"--stats: one of these folders does not hold files in the course's format ({error})")
         return
     if not FEWEST <= args.people <= MOST:
         parser.error(f"--people must be from {FEWEST} to {MOST}, not {args.people}")
@@ -740,6 +743,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         from faker import VERSION
     except ImportError:
         parser.error(f"the Faker package is missing (pip install Faker=={FAKER})")
+    another = any(getattr(args, name) != parser.get_default(name) for name in WORLD) or VERSION != FAKER
+    if another and args.out.resolve() == HERE:
+        parser.error(f"--out: name a folder for this world, as in {HERE} it would replace the committed one")
     if VERSION != FAKER:
         print(
             f"note: Faker {VERSION} may have other names than {FAKER}, which made the committed files", file=sys.stderr

@@ -183,8 +183,9 @@ def test_there_are_at_least_sixty_patterns_and_all_are_used(make_world, faker_in
     written = [pattern for _, group in make_world.PATTERNS.values() for pattern in group]
     assert len(written) == len(set(written)) >= 60
     used = Counter()
-    for _, who in make_world.people(0, 2937, 0.8):
-        used[make_world.pattern(who, make_world.Random(who.key + ":document"))] += 1
+    for split, who in make_world.people(0, 2937, 0.8):
+        if split in make_world.DOCUMENTED:
+            used[make_world.pattern(who, make_world.Random(f"{who.key}:document 0"))] += 1
     assert set(used) == set(written)
 
 
@@ -284,6 +285,9 @@ def test_several_documents_about_each_person(tmp_path, make_world, faker_install
         ("--no_such_flag",),
         ("--out", DATA / "places.tsv"),  # not a folder
         ("--stats", DATA / "no_such_folder"),
+        ("--people", 300),  # nor are the committed files to be replaced by those of another world
+        ("--seed", 1),
+        ("--documents", 2, "--out", DATA),
     ],
 )
 def test_misuse_is_one_line_and_exit_code_2(arguments, faker_installed):
@@ -291,6 +295,15 @@ def test_misuse_is_one_line_and_exit_code_2(arguments, faker_installed):
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"Where was A born?\n"], ids=["empty", "no UTF-8", "no answers"])
+def test_statistics_of_other_files_are_one_line(tmp_path, content):
+    for name in FILES:
+        (tmp_path / name).write_bytes(content)
+    result = run("--stats", tmp_path)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr
 
 
 def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_installed, monkeypatch):
