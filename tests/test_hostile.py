@@ -315,10 +315,8 @@ def test_every_chunk(place):
 @tried(40, 200, content=texts(TRAIN, ASKED))
 def test_london_baseline(content):
     writes, kind = ["london_baseline_accuracy.txt"], "test_london_baseline"
-    files = {"t.tsv": content}
-    code, _, after = attempt(
-        files, "t.tsv", main=london_baseline.main, prog="london_baseline.py", writes=writes, kind=kind
-    )
+    files = {"birth_dev.tsv": content}
+    code, _, after = attempt(files, main=london_baseline.main, prog="london_baseline.py", writes=writes, kind=kind)
     lines = lines_of(content)
     assert (code == 0) == (lines is not None and all(len(line) == 2 and line[0].strip() for line in lines))
     if code == 0:
@@ -903,7 +901,7 @@ def test_odd_words(words):
     """Names that are not UTF-8, which Python reads as surrogates; more than one line; an empty name, as of a variable
     of the shell that was not set, in the place of parameters; a value that some versions of argparse lose."""
     if "\udcff" in words[-1] and "--tb_expt_name" in words:
-        assert attempt({"wiki.txt": WIKI}, *words)[0] in (0, 2)
+        assert attempt({"wiki.txt": WIKI}, *words)[0] == 2
     else:
         assert attempt({"wiki.txt": WIKI, "t.tsv": TRAIN}, *words)[0] == 2
 
@@ -969,10 +967,6 @@ def test_a_folder_with_the_name_of_a_temporary_file():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # How much that was
-
-
-def test_the_slow_tests_are_many():
-    assert SLOW.total() >= 2000
 
 
 @pytest.mark.slow

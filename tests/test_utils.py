@@ -141,16 +141,19 @@ def test_seed():
 
 
 def test_london_baseline(tmp_path):
-    (tmp_path / "dev.tsv").write_text("Where was A born?\tLondon\nWhere was B born?\tOslo\n")
+    dev, other = tmp_path / "birth_dev.tsv", tmp_path / "other.tsv"
+    dev.write_text("Where was A born?\tLondon\nWhere was B born?\tOslo\n")
+    other.write_text("Where was A born?\tOslo\n")
     (tmp_path / "src").mkdir()
     for name in ("london_baseline.py", "src/utils.py"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     command = [sys.executable, str(tmp_path / "london_baseline.py")]
-    done = subprocess.run([*command, str(tmp_path / "dev.tsv")], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "Correct: 1.0 out of 2.0: 50.0%\n"
-    assert (tmp_path / "london_baseline_accuracy.txt").read_text() == done.stdout
-    (tmp_path / "dev.tsv").write_text("Where was A born?\n")
-    for arguments, message in ((["dev.tsv"], "no answers"), ([], "birth_dev.tsv"), (["a", "b"], "unrecognized")):
+    for path, line in ((dev, "Correct: 1.0 out of 2.0: 50.0%\n"), (other, "Correct: 0.0 out of 1.0: 0.0%\n")):
+        done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout == line
+    assert (tmp_path / "london_baseline_accuracy.txt").read_text() == "Correct: 1.0 out of 2.0: 50.0%\n"  # of dev alone
+    dev.write_text("Where was A born?\n")
+    for arguments, message in (([], "no answers"), (["no.tsv"], "no.tsv"), (["a", "b"], "unrecognized")):
         done = subprocess.run(
             [*command, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
         )
