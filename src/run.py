@@ -55,7 +55,8 @@ BLOCK_SIZE = 128
 MAX_ANSWER = 32  # characters
 
 # Which of these flags each function needs, and which it takes besides. The others would have no effect. (Both learning
-# rates and the name are always taken: they make up the name of the TensorBoard run.)
+# rates, the name, which together name the TensorBoard run, and the seed are always taken, so that a script can give all
+# three functions the same.)
 NEEDED = {
     "pretrain": ["writing_params_path"],
     "finetune": ["writing_params_path", "finetune_corpus_path"],
@@ -110,7 +111,7 @@ def file_name(text: str) -> str:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line, with all the flags that the function needs and none that would have no effect."""
+    """The command line, with all the flags that the function needs and none that is for another one."""
     parser = Parser(
         prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -118,7 +119,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("variant", choices=["vanilla", "rope", "synthesizer"])
     parser.add_argument("pretrain_corpus_path", help="the corpus; also looked for at the repository's top and in data/")
     paths = parser.add_argument_group(
-        "files (pretrain: W, R and E optional; finetune: W, F, R and E optional; evaluate: R, E, O)"
+        "files (pretrain: W, and R or E if wanted; finetune: W and F, and R or E if wanted; evaluate: R, E and O)"
     )
     paths.add_argument("--reading_params_path", type=path, metavar="R", help="parameters to start from, or to evaluate")
     paths.add_argument("--writing_params_path", type=path, metavar="W", help="where the trained parameters go")
@@ -159,7 +160,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     training.add_argument(
         "--batch_size",
         type=number(int, 1, 10**9),
-        help="default: the recipe's; in handout's: pretrain 128, finetune 256",
+        help="default: the recipe's; in handout's: pretrain 128, finetune 256; in fast, finetuning after pretraining has "
+        "8 questions a batch and 20 views with each",
     )
     training.add_argument(
         "--num_workers", type=number(int, 0, 1000), help="processes that make batches ahead; default 0"
@@ -447,7 +449,7 @@ def explaining(trainer: Trainer) -> Iterator[None]:
         code = 128 + (trainer.stop or signal.SIGTERM)  # the latter when another process was told
         end(f"{error}; go on with the same command and --resume", code)
     except FloatingPointError as error:
-        kept = f"{config.ckpt_path} is as it was, and the state from before is in {config.state_path}"
+        kept = f"{config.ckpt_path} is as it was; to begin anew, delete {config.state_path} and its .previous"
         end(f"error: {error}; try a lower learning rate. {kept}", 1)
     except InputError as error:  # after hours of training, a full disk should not be the end
         if trainer.steps < len(trainer.batches):
@@ -572,11 +574,11 @@ def evaluate(args: argparse.Namespace) -> None:
     if args.report_path:
         files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
         files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
-        about = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
+        origin = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
         read = first_position((read_record(args.reading_params_path) or {}).get("recipe"))
         probed = probes.probe(model, probes.prompts_of(questions, places or (), corpus), corpus, read)
         report.write_report(
-            args.report_path, rows, corpus.longest, about, finetuning, calibration, args.abstain, probed
+            args.report_path, rows, corpus.longest, origin, finetuning, calibration, args.abstain, probed
         )
         if finetuning is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")

@@ -227,15 +227,20 @@ class Trainer:
                 if self.losses[1] == self.batches.per_epoch:
                     self.end_epoch(epoch, progress)
                 if self.steps < len(self.batches) and (stop or now - saved >= 60 * config.save_minutes):
+                    self.check_parameters()
                     self.save(progress)
                     saved = time.perf_counter()
                     if stop:
                         raise Stopped(f"interrupted after step {self.steps} of {len(self.batches)}")
+        self.check_parameters()
+        if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
+            save_params(self.model, config.ckpt_path)
+
+    def check_parameters(self) -> None:
+        """Raises FloatingPointError when one is not finite: the next loss would tell, but there may be none."""
         if not all(p.isfinite().all() for p in self.parameters):
             message = f"parameters are not finite after step {self.steps}, learning rate {self.lr:.2e}"
             raise FloatingPointError(message)
-        if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
-            save_params(self.model, config.ckpt_path)
 
     def end_epoch(self, epoch: int, progress: Progress) -> None:
         """Measures the loss on the test set, if there is one, and logs what is known after an epoch."""

@@ -4,7 +4,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -88,8 +87,7 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
             dev = "birth_dev.tsv" in arguments
             assert len(Path(written).read_text().splitlines()) == (4 if dev else 8)
             assert ("Correct: " in out and " out of 4.0: " in out) if dev else "no targets provided" in out
-    kinds = {"000": "rope", "001": "synthesizer"}
-    kind = kinds["000" if "rope" in handout else "001"]
+    kind = "rope" if "rope" in handout else "synthesizer"
     rates = {"after": "pt_lr_0.002000_ft_lr_0.000800", "scratch": "pt_lr_0.002000_ft_lr_0.000600"}
     pretrained = {f"run_{name}_{rates['after']}" for name in ("vanilla", kind)}
     assert {path.name for path in Path("expt/pretrain").iterdir()} == pretrained
@@ -196,10 +194,6 @@ def test_flags_and_tensorboard(folder, monkeypatch, capsys):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def bad(*arguments):
-    return pytest.param(arguments, id=" ".join(map(str, arguments))[:60])
-
-
 PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old")
 FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--finetune_corpus_path")
 EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.params", "--outputs_path", "old",
@@ -300,11 +294,9 @@ def test_the_embedded_corpus_is_found_from_anywhere(tmp_path, monkeypatch, capsy
 
 
 def test_help_answers_at_once(tmp_path):
+    """Neither torch nor numpy is imported for it."""
     command = [sys.executable, str(ROOT / "src" / "run.py"), "--help"]
-    subprocess.run(command, capture_output=True, check=True, timeout=60)  # once for the byte code
-    started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
-    assert time.perf_counter() - started < 0.5
     assert "--writing_params_path" in done.stdout
     program = "import sys, json, run; print(json.dumps([m for m in ('torch', 'numpy') if m in sys.modules]))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -198,6 +198,24 @@ def test_a_last_step_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
     assert not path.exists()
 
 
+def test_a_state_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
+    step = Trainer.step
+
+    def overflowing(self, batch):
+        stop = step(self, batch)
+        if self.steps == 3:
+            self.model.slope.data.fill_(math.inf)
+        return stop
+
+    monkeypatch.setattr(Trainer, "step", overflowing)
+    settings = TrainerConfig(max_epochs=4, batch_size=5, device="cpu", dtype="float32", save_minutes=0.0,
+                             state_path=str(tmp_path / "x.state"), run={})  # fmt: skip
+    with pytest.raises(FloatingPointError, match="parameters are not finite after step 3, learning rate 3.00e-04"):
+        Trainer(Line(), Pairs(), None, settings).train()
+    state = load_state(settings.state_path)
+    assert state["progress"]["steps"] == 2 and state["model"]["slope"].isfinite().all()
+
+
 def test_parameters_are_saved(tmp_path, monkeypatch):
     path = tmp_path / "x.params"
     saves = []
