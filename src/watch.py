@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ def watch(
     some = rng.permutation(len(corpus))[:128]
     batch = pack(*as_tensors(corpus.corrupt(some, rng)), np.full(len(some), first))
     documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in corpus.corrupt(some[:3], rng)]
-    every = max(1, trainer.batches.epochs // TIMES)
+    every = math.ceil(trainer.batches.epochs / TIMES)
     probed = probes.prompts_of(questions, places or (), corpus, PROBED)
 
     def spell(indices: list[int]) -> str:

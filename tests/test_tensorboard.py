@@ -122,6 +122,21 @@ def test_the_accuracy_is_that_of_the_answers():
     assert logged.keys() == {"heldout/span_corruption_loss", "completions"} and logged["completions"] == completions
 
 
+@pytest.mark.parametrize(("epochs", "times"), [(1, 1), (50, 50), (60, 30), (99, 50), (101, 34)])
+def test_a_long_run_is_looked_at_fifty_times_at_most(epochs, times):
+    """And after its last epoch."""
+    corpus = CharCorruptionDataset("Ada. Rome .\nBob. Oslo .", 32)
+    model = GPT(GPTConfig(corpus.vocab_size, 32, n_layer=1, n_head=2, n_embd=16))
+    trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=epochs, batch_size=4, device="cpu"))
+    recorder, looked = Recorder(), []
+    after_epoch = watch(trainer, corpus, recorder, 4)
+    for epoch in range(1, epochs + 1):
+        recorder.logged.clear()
+        after_epoch(epoch)
+        looked += [epoch] if recorder.logged else []
+    assert len(looked) == times and looked[-1] == epochs
+
+
 def test_documents_are_completed_where_they_stood_in_training():
     """With learned positions that all differ, what is held out is known at the position that is named, and there only."""
     torch.manual_seed(0)
