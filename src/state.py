@@ -91,9 +91,10 @@ def vocabulary_digest(itos: dict[int, str]) -> str:
 
 def versions() -> dict[str, str | None]:
     """Of Python and the packages that decide the numbers, and the commit of this repository, if it is one."""
+    here = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}  # not of one that it has been unpacked in
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=here)
         commit = done.stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         commit = None
