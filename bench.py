@@ -39,9 +39,9 @@ from textbook import TextbookGPT, answer
 from dataset import MASK, PAD, CharCorruptionDataset, MixedDataset, NameDataset, as_tensors, ask
 from model import GPT, GPTConfig
 from recipe import RECIPES, Phase
-from run import examples_of
+from run import examples_of, number
 from trainer import Batches, Trainer, TrainerConfig, choose_dtype
-from utils import find_corpus, read_questions, read_text, run_main, set_seed
+from utils import Parser, check_writable, find_corpus, read_questions, read_text, run_main, set_seed, write_lines
 
 VARIANTS = ("vanilla", "rope", "synthesizer")
 results: list[dict] = []
@@ -175,8 +175,8 @@ def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> fl
         x, w, g = (torch.randn(*batch, *size, dtype=dtype) for size in ((n, a), (a, b), (n, b)))
         add(times * tokens / part, (x, w), (g, w.mT), (x.mT, g))
     weights = Counter(tuple(sorted(a.weight.shape)) for a in model.blocks.modules() if isinstance(a, torch.nn.Linear))
-    for (rows, columns), number in weights.items() if muon else ():
-        x = torch.randn(number, rows, columns, dtype=dtype)
+    for (rows, columns), matrices in weights.items() if muon else ():
+        x = torch.randn(matrices, rows, columns, dtype=dtype)
         square = x @ x.mT
         add(5, (x, x.mT), (square, square), (square, x))
     return tokens / taken
@@ -320,16 +320,20 @@ def bench_growth(variants: list[str], steps: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "what", nargs="?", default="all", choices=["train", "decode", "data", "growth", "all", "memory"]
     )
     parser.add_argument("--variant", choices=VARIANTS, help="default: all of them")
     parser.add_argument("--recipe", choices=list(RECIPES), default="fast", help="to train by, default %(default)s")
-    parser.add_argument("--steps", type=int, default=20, help="repetitions of a measurement, default %(default)s")
+    parser.add_argument(
+        "--steps", type=number(int, 1), default=20, help="repetitions of a measurement, default %(default)s"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the measurements there, too")
     parser.add_argument("--whose", choices=["ours", "textbook"], default="ours", help="for `memory` alone")
     args = parser.parse_args()
+    if args.json is not None:
+        check_writable(args.json)
     variants = [args.variant] if args.variant else list(VARIANTS)
     if args.what == "memory":
         peak_memory(args.whose, variants[0], args.recipe)
@@ -351,8 +355,8 @@ def main() -> None:
         bench_data(args.steps)
     if args.what in ("growth", "all"):
         bench_growth(variants, args.steps)
-    if args.json:
-        Path(args.json).write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+    if args.json is not None:
+        write_lines(args.json, [json.dumps({"machine": machine, "results": results}, indent=1)])
 
 
 if __name__ == "__main__":
