@@ -277,7 +277,7 @@ def test_what_a_gap_prefers():
 
 
 @pytest.mark.parametrize("i", range(5))
-def test_documents_without_words_or_titles_have_views_too(i):
+def test_documents_without_words_still_give_examples(i):
     corpus = CharCorruptionDataset(VIEWED, 128)
     views = ClozeDataset(corpus)
     for seed in range(20):
