@@ -1,8 +1,8 @@
 """Invent a world of people: one line about each of them, and questions about where they were born.
 
-The files have the format, the size and the difficulty of the course's, but nobody in them exists. That gives what
-real biographies cannot: answers to the test questions, people without a document (`unseen.tsv`, which tells knowing
-from guessing), and as many people as an experiment needs. Names come from the Faker package, places from
+The files have the format and the size of the course's, and are somewhat more difficult; but nobody in them exists. That
+gives what real biographies cannot: answers to the test questions, people without a document (`unseen.tsv`, which tells
+knowing from guessing), and as many people as an experiment needs. Names come from the Faker package, places from
 `places.tsv`, sentences from the patterns below. `README.md` beside this file describes the result.
 
     python data/make_world.py                              # writes the committed files again, byte for byte
