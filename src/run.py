@@ -283,11 +283,16 @@ def examples_of(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset 
     return MixedDataset(names, documents, phase.views)
 
 
-def first_position(recipe: object) -> int:
-    """Where the documents begin that are read by a recipe, as its record has it: a view's title is not at 0."""
+def first_position(args: argparse.Namespace, phase: Phase | None = None) -> int:
+    """Where the documents began that were last read: a view's title is not at 0. A phase that reads questions alone
+    leaves this as the record of its parameters has it; and so does evaluation, which has no phase."""
     from dataset import ClozeDataset
+    from state import read_record
 
-    return ClozeDataset.NAME_AT if isinstance(recipe, dict) and recipe.get("cloze_share") else 0
+    if phase and (phase.cloze_share or args.function == "pretrain" or not args.reading_params_path):
+        return ClozeDataset.NAME_AT if phase.cloze_share else 0
+    record = read_record(args.reading_params_path) or {}
+    return ClozeDataset.NAME_AT if record.get("first_position") == ClozeDataset.NAME_AT else 0
 
 
 def choose_phase(args: argparse.Namespace) -> Phase:
@@ -345,8 +350,9 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     kind = f"{args.variant}, {sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {kind}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     writer = open_log(args, phase, trainer.steps + 1) if first else None
+    position = first_position(args, phase)
     if writer:
-        after_epoch = watch(trainer, corpus, writer, MAX_ANSWER, *asked, first=first_position(asdict(phase)))
+        after_epoch = watch(trainer, corpus, writer, MAX_ANSWER, *asked, first=position)
         trainer.config = replace(config, writer=writer, after_epoch=after_epoch)
     try:
         with explaining(trainer), stopping_when_told(trainer), writer or contextlib.nullcontext():
@@ -360,6 +366,7 @@ def train(args: argparse.Namespace, phase: Phase, corpus: CharCorruptionDataset,
     if first:
         progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
+        progress["first_position"] = position
         flags = {name: value for name, value in vars(args).items() if value is not None}
         record = run | progress | {"flags": flags, "versions": state.versions()}
         state.write_record(args.writing_params_path, record)
@@ -534,7 +541,6 @@ def evaluate(args: argparse.Namespace) -> None:
     import probes
     import report
     from dataset import MASK
-    from state import read_record
     from trainer import choose_device, keep_memory
 
     check_output(args)
@@ -575,8 +581,8 @@ def evaluate(args: argparse.Namespace) -> None:
         files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
         files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
         origin = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        read = first_position((read_record(args.reading_params_path) or {}).get("recipe"))
-        probed = probes.probe(model, probes.prompts_of(questions, places or (), corpus), corpus, read)
+        asked = probes.prompts_of(questions, places or (), corpus)
+        probed = probes.probe(model, asked, corpus, first_position(args))
         report.write_report(
             args.report_path, rows, corpus.longest, origin, finetuning, calibration, args.abstain, probed
         )

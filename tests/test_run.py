@@ -158,15 +158,29 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000800").Reload()
     assert log.Scalars("train/lr")[-1].value < 0.2 * 8e-4
 
-    # The probes ask where the documents stood that were read: not at 0, unless nothing is known of the parameters.
+
+def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
+    """Not at 0 by `fast`, even if questions alone were learned after it; at 0 if nothing is known of the parameters."""
+    short, questions = ("--max_epochs", "1"), ("--finetune_corpus_path", "birth_places_train.tsv")
     began = []
     monkeypatch.setattr("probes.probe", lambda model, prompts, corpus, first: began.append(first) or {})
-    arguments = ("evaluate", variant, "wiki.txt", "--reading_params_path", "b.params", "--outputs_path", "o")
-    arguments += ("--eval_corpus_path", "birth_dev.tsv", "--report_path", "report")
-    assert execute(monkeypatch, *arguments) == 0
-    Path("b.params.json").unlink()
-    assert execute(monkeypatch, *arguments) == 0
-    assert began == [ClozeDataset.NAME_AT, 0]
+    for name, arguments in {
+        "fast": ["pretrain"],
+        "on": ["finetune", "--reading_params_path", "fast", *questions],
+        "alone": ["finetune", "--reading_params_path", "on", "--recipe", "handout", *questions],
+        "handout": ["pretrain", "--reading_params_path", "alone", "--recipe", "handout"],
+        "scratch": ["finetune", *questions],
+    }.items():
+        function, *flags = arguments
+        assert execute(monkeypatch, function, "rope", "wiki.txt", "--writing_params_path", name, *flags, *short) == 0
+        evaluate = ("evaluate", "rope", "wiki.txt", "--reading_params_path", name, "--outputs_path", "o")
+        evaluate += ("--eval_corpus_path", "birth_dev.tsv", "--report_path", f"{name}.report")
+        assert execute(monkeypatch, *evaluate) == 0
+        if name == "on":
+            record = Path("on.json").rename("away")
+            assert execute(monkeypatch, *evaluate[:-1], "unknown.report") == 0
+            record.rename("on.json")
+    assert began == [ClozeDataset.NAME_AT, ClozeDataset.NAME_AT, 0, ClozeDataset.NAME_AT, 0, 0]
 
 
 def test_what_finetuning_reads_prefers_what_has_been_answered(folder):
