@@ -1,7 +1,9 @@
 import ast
 import importlib
 import re
+import sys
 from pathlib import Path
+from pydoc_data import topics
 
 import nbformat
 import pytest
@@ -27,6 +29,24 @@ def test_the_committed_notebook_is_whole():
                 module = importlib.import_module(node.module)
                 assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
     assert not re.search(r"/(home|root|tmp|work|Users)/", nbformat.writes(notebook))
+
+
+def test_its_code_runs(monkeypatch):
+    """All of it, in this process, with little text and few epochs."""
+    pytest.importorskip("faker", reason="only the generator needs Faker")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    monkeypatch.chdir(NOTEBOOK.parent)
+    monkeypatch.setattr(topics, "topics", {name: text[:2000] for name, text in sorted(topics.topics.items())[:60]})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    variables = {}
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if cell.cell_type == "code":
+            source = re.sub(r"(?m)^%.*", "", cell.source).replace("epochs = 5", "epochs = 1")
+            source = source.replace("epochs = 8, 100", "epochs = 8, 1")
+            exec(compile(source, cell.id, "exec"), variables)  # noqa: S102 (it is our own)
+    pyplot.close("all")
+    assert len(variables["accuracies"]) == 1 and 0 <= variables["probabilities"].min() <= 1
 
 
 @pytest.mark.slow
