@@ -3,7 +3,8 @@
     torchrun --standalone --nproc_per_node=2 src/run.py pretrain ...
 
 Each process has the whole model and takes its share of the rows of every batch; before a step, the gradients are added
-up. So a run does not depend on how many processes there are. With one process, nothing here does anything.
+up. So a run does not depend on how many processes there are, but for rounding, and for dropout, whose masks are other
+ones in each. With one process, nothing here does anything.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def add_up(parameters: list[torch.nn.Parameter], numbers: list[float], device: t
     if world_size() == 1:
         return numbers
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    together = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers, device=device)])  # one message
+    # One message, of one type: of a process that has no rows, a number may be the integer 0.
+    together = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers, dtype=torch.float32, device=device)])
     dist.all_reduce(together)
     *pieces, sums = together.split([*(p.numel() for p in parameters), len(numbers)])
     for p, piece in zip(parameters, pieces):

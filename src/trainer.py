@@ -366,13 +366,14 @@ class Trainer:
 
     @torch.no_grad()
     def test(self) -> float:
-        """The mean loss over the test set, a target that is not padding counting once; the same examples every time.
-        Logs it, and saves the parameters if it is the best."""
+        """The mean loss over the test set, a target that is not padding counting once, or where targets are no classes,
+        a row; the same examples every time. Logs it, and saves the parameters if it is the best."""
         config = self.config
         self.model.eval()
         total = count = 0.0
         for batch in self.load(Batches(self.test_dataset, config.batch_size, epochs=1, seed=config.seed)):
-            targets = int((batch[1] != PAD).sum())
+            y = batch[1]
+            targets = len(y) if y.is_floating_point() else int((y != PAD).sum())
             loss = sum(self.forward(part).item() * share for part, share in self.parts(batch))
             total += distributed.add_up([], [loss], self.device)[0] * targets
             count += targets
