@@ -47,9 +47,9 @@ def apply_rotary_emb(x: torch.Tensor, rope_cache: torch.Tensor) -> torch.Tensor:
 class DropoutMasks:
     """The random numbers for all the dropout of one forward pass.
 
-    On a CPU, drawing a number for each element takes longer than the rest of a small layer. So they are drawn once,
-    as many as the largest tensor has elements, and every other dropout of the pass reads them too, from another random
-    place on. Within a tensor all elements are independent. The probability is rounded to a 256th, and in bfloat16 the
+    On a CPU, drawing a number for each element takes longer than the rest of a small layer. So they are drawn only
+    for a tensor that is larger than those before it, and every other dropout of the pass reads them too, from another
+    random place on. Within a tensor all elements are independent. The probability is rounded to a 256th, and in bfloat16 the
     factor 1/(1-p) to 8 bits.
     """
 

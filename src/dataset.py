@@ -131,9 +131,11 @@ class CharCorruptionDataset(Dataset):
         masked = np.minimum(masked, length)
         first = rng.integers(0, length - masked, endpoint=True)  # where the masked content begins
 
+        # text[:first] MASK text[first + masked :] MASK text[first : first + masked]
         t = np.arange(self.block_size + 1)
         second = length - masked + 1  # where the second MASK stands; the first stands at `first`
-        source = np.where(t < first, t, np.where(t < second, t - 1 + masked, t - second - 1 + first))
+        prefix, suffix, content = t, t - 1 + masked, t - 1 - second + first  # what stands at t, if it is one of these
+        source = np.where(t < first, prefix, np.where(t < second, suffix, content))
         source = self.starts[indices, None] + np.clip(source, 0, np.maximum(length - 1, 0))
         rows = self.corpus[np.minimum(source, len(self.corpus) - 1)]
         rows[(t == first) | (t == second)] = MASK

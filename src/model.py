@@ -141,8 +141,8 @@ class GPT(nn.Module):
         self.eval()
         answers: list[list[int]] = [[] for _ in prompts]
         by_length = sorted(range(len(prompts)), key=lambda i: lengths[i])
-        for i in range(0, len(prompts), GROUP):
-            group = by_length[i : i + GROUP]
+        for begin in range(0, len(prompts), GROUP):
+            group = by_length[begin : begin + GROUP]
             new = self.generate_group([prompts[i] for i in group], max_new_tokens, stop_token, first)
             for i, answer in zip(group, new):
                 answers[i] = answer

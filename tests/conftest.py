@@ -4,6 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 from commands import write_corpus
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no error
+settings.load_profile("patient")
 
 
 @pytest.fixture

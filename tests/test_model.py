@@ -89,7 +89,7 @@ def test_logits(variant):
 )
 def test_generating_is_the_textbooks_greedy_decoding(variant, prompts, steps, stop):
     """Token for token; but where the block is full the textbook slides its window, and we stop."""
-    ours, theirs = pair(variant)
+    ours, theirs = (model.double() for model in pair(variant))  # the likeliest token is not a matter of rounding
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model.GROUP", 2)  # so that there are several groups
         answers = ours.generate(prompts, steps, stop)
