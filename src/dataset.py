@@ -9,7 +9,6 @@ once, by numpy, which is what training uses.
 
 from __future__ import annotations
 
-import bisect
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -35,21 +34,23 @@ def pack(
     x and y (B, T) become x, y and positions (R, W), R <= B, the examples end to end in rows W wide, where `positions`
     tells each token's place in its own example, which begins at 0 or at its number in `first` (B,). What follows an
     example's last target is padding. Longest first, each example goes into the fullest row that has room for it and
-    does not end just where it begins.
+    does not end just where it begins, as if the same example went on.
     """
     x, y = x.numpy(), y.numpy()
     T = x.shape[1]
-    lengths = T - (y[:, ::-1] != PAD).argmax(1)
-    first = np.zeros(len(x), np.int64) if first is None else first
-    room, place, ends = [], np.empty((len(x), 2), np.int64), {}  # room: (columns left, row), in rising order
-    for i in np.argsort(-lengths, kind="stable"):
-        best = bisect.bisect_left(room, (lengths[i], -1))
-        while best < len(room) and ends[room[best][1]] == first[i]:  # as if it were the same example, going on
-            best += 1
-        left, row = room.pop(best) if best < len(room) else (T, len(room))
-        place[i], ends[row] = (row, T - left), first[i] + lengths[i]
-        bisect.insort(room, (left - lengths[i], row))
-    packed = np.zeros((3, len(room), T), np.int64)
+    lengths = (T - (y[:, ::-1] != PAD).argmax(1)).tolist()
+    first = [0] * len(x) if first is None else first.tolist()
+    used, ends = [], []  # of each row: the columns taken, and the position that would go on its last example
+    place = [(0, 0)] * len(x)  # of each example: its row, and the column where it begins
+    for i in sorted(range(len(x)), key=lengths.__getitem__, reverse=True):
+        fitting = [row for row, n in enumerate(used) if n + lengths[i] <= T and ends[row] != first[i]]
+        row = max(fitting, key=used.__getitem__, default=len(used))
+        if row == len(used):
+            used.append(0)
+            ends.append(None)
+        place[i] = row, used[row]
+        used[row], ends[row] = used[row] + lengths[i], first[i] + lengths[i]
+    packed = np.zeros((3, len(used), T), np.int64)
     for (row, column), length, x_i, y_i, first_i in zip(place, lengths, x, y, first):
         packed[:, row, column : column + length] = x_i[:length], y_i[:length], first_i + np.arange(length)
     return tuple(torch.from_numpy(packed))
