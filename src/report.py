@@ -190,6 +190,7 @@ def summarise(
     no frequency of places, no nearest name. `abstain` is the confidence below which the rows' `answered` is false.
     """
     logp = np.array([row.log_probability for row in rows])
+    right = np.array([row.correct for row in rows])
     seen = np.array([row.documents > 0 for row in rows])  # that a name was met as somebody's parent tells nothing
     quartiles = zip(("lower quartile", "median", "upper quartile"), np.quantile(np.exp(logp), (0.25, 0.5, 0.75)))
     summary: dict[str, Any] = {
@@ -197,85 +198,113 @@ def summarise(
         "seen_people": int(seen.sum()),
         "sequence_probability": {name: float(value) for name, value in quartiles},
     }
-    places = Counter(answer for _, answer in finetuning or ())
-    curves, areas = {}, {}
-    if (area := auroc(logp, seen)) is not None:
-        areas["seen"], curves["seen"] = area, thin(roc(logp, seen))
     if calibration:
         summary["calibration"] = asdict(calibration)
     if abstain is not None:
         summary["abstain"] = {"below": abstain, "answered": sum(row.answered for row in rows)}
-
     given = rows[0].answer is not None
-    right = np.array([row.correct for row in rows])
     if given:
-        answers = [row.answer for row in rows]
-        summary["accuracy"] = share(right.sum(), len(rows))
-        summary["baselines"] = {BASELINES[0]: share(answers.count("London"), len(rows))}
-        if finetuning:
-            guesses = guess_by_name(finetuning, [row.question for row in rows])
-            correct = sum(a == b for a, b in zip(guesses, answers))
-            summary["baselines"][BASELINES[1]] = share(correct, len(rows))
-        tables = {"position": position_groups(rows, reach)}
-        if finetuning:
-            tables["frequency"] = frequency_groups(rows, places)
-        tables["seen"] = (["yes" if flag else "no" for flag in seen], ["yes", "no"])
-        summary["by"] = {name: by_group(names, right, order) for name, (names, order) in tables.items()}
-
-        first, second = halves(len(rows))
-        if calibration:
-            tested = np.arange(len(rows)) if calibration.source else second
-            if len(tested):
-                before, after = np.exp(logp[tested]), calibration(logp[tested])
-                summary["calibration"] |= {
-                    "tested_on": len(tested),
-                    "ece_before": calibration_error(before, right[tested]),
-                    "ece_after": calibration_error(after, right[tested]),
-                    "bins_before": reliability(before, right[tested]),
-                    "bins_after": reliability(after, right[tested]),
-                }
-            if abstain is not None:
-                said = [i for i in tested if rows[i].answered]
-                summary["abstain"] |= {"tested_on": len(tested), "tested_answered": len(said)}
-                if said:
-                    summary["abstain"]["when_answered"] = share(right[said].sum(), len(said))
-
-        risk = risk_coverage(logp, right)
-        best = risk_coverage(right.astype(float), right)  # if all right answers were more confident than all wrong ones
-        summary["risk_coverage"] = {
-            "area": float(risk.mean()),
-            "area_of_the_best_order": float(best.mean()),
-            "area_of_a_random_order": float((~right).mean()),
-            "points": thin(np.stack((np.arange(1, len(rows) + 1) / len(rows), risk), axis=1)),
-        }
-        count, correct = answerable(logp, right)
-        summary["answerable"] = {"precision": PRECISION, "answered": count, "right": correct, "of": len(rows)}
-        chosen = answerable(logp[first], right[first])[0]  # a threshold, tried on questions that it was not chosen on
-        if len(second):
-            said = second[logp[second] >= np.sort(logp[first])[-chosen]] if chosen else second[:0]
-            trial = {"of": len(second), "answered": len(said), "right": int(right[said].sum())}
-            summary["answerable"]["threshold_of_one_half_on_the_other"] = trial
-        if (area := auroc(logp, right)) is not None:
-            areas["right"], curves["right"] = area, thin(roc(logp, right))
-    if areas:
-        summary["auroc"], summary["roc"] = areas, curves
-
-    kinds = (
-        {"right": np.flatnonzero(right), "wrong": np.flatnonzero(~right)} if given else {"all": np.arange(len(rows))}
-    )
-    names = [person(question) for question, _ in finetuning or ()]
-    summary["examples"] = {}
-    for kind, which in kinds.items():
-        chosen = spread(which[np.argsort(-logp[which], kind="stable")], EXAMPLES if given else 2 * EXAMPLES)
-        if len(chosen):
-            summary["examples"][kind] = [example(rows[i], names, finetuning) for i in chosen]
+        summary |= accuracy_of(rows, right, seen, reach, finetuning) | selection_of(logp, right)
+    if given and calibration:
+        tested = np.arange(len(rows)) if calibration.source else halves(len(rows))[1]
+        if len(tested):
+            summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
+        if abstain is not None:
+            said = [i for i in tested if rows[i].answered]
+            summary["abstain"] |= {"tested_on": len(tested), "tested_answered": len(said)}
+            if said:
+                summary["abstain"]["when_answered"] = share(right[said].sum(), len(said))
+    summary |= discrimination_of(logp, {"seen": seen} | ({"right": right} if given else {}))
+    kinds = {"right": right, "wrong": ~right} if given else {"all": np.full(len(rows), True)}
+    summary["examples"] = examples_of(rows, logp, kinds, finetuning or ())
     if given and finetuning and not right.all():
-        wrong = [row for row, flag in zip(rows, right) if not flag]
-        nearest = nearest_names([person(row.question) for row in wrong], names)
-        same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
-        chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)
-        summary["nearest"] = {"wrong": len(wrong), "equal": same, "share": same / len(wrong), "share_by_chance": chance}
+        summary["nearest"] = nearest_of([row for row in rows if not row.correct], finetuning)
     return summary
+
+
+def accuracy_of(
+    rows: Sequence[Prediction],
+    right: np.ndarray,
+    seen: np.ndarray,
+    reach: int,
+    finetuning: Sequence[tuple[str, str]] | None,
+) -> dict[str, Any]:
+    """How many answers are right, how many would be without reading, and among which questions."""
+    answers = [row.answer for row in rows]
+    baselines = {BASELINES[0]: share(answers.count("London"), len(rows))}
+    tables = {"position": position_groups(rows, reach)}
+    if finetuning:
+        guesses = guess_by_name(finetuning, [row.question for row in rows])
+        baselines[BASELINES[1]] = share(sum(a == b for a, b in zip(guesses, answers)), len(rows))
+        tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
+    tables["seen"] = (["yes" if flag else "no" for flag in seen], ["yes", "no"])
+    by = {name: by_group(names, right, order) for name, (names, order) in tables.items()}
+    return {"accuracy": share(right.sum(), len(rows)), "baselines": baselines, "by": by}
+
+
+def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """What is gained by answering only where the model is surest."""
+    risk = risk_coverage(logp, right)
+    best = risk_coverage(right.astype(float), right)  # if all right answers were more confident than all wrong ones
+    coverage = {
+        "area": float(risk.mean()),
+        "area_of_the_best_order": float(best.mean()),
+        "area_of_a_random_order": float((~right).mean()),
+        "points": thin(np.stack((np.arange(1, len(right) + 1) / len(right), risk), axis=1)),
+    }
+    count, correct = answerable(logp, right)
+    told = {"precision": PRECISION, "answered": count, "right": correct, "of": len(right)}
+    first, second = halves(len(right))
+    chosen = answerable(logp[first], right[first])[0]  # a threshold, tried on questions that it was not chosen on
+    if len(second):
+        said = second[logp[second] >= np.sort(logp[first])[-chosen]] if chosen else second[:0]
+        trial = {"of": len(second), "answered": len(said), "right": int(right[said].sum())}
+        told["threshold_of_one_half_on_the_other"] = trial
+    return {"risk_coverage": coverage, "answerable": told}
+
+
+def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """How well probabilities fit, as they are and as confidence, on questions that this was not learned from."""
+    before, after = np.exp(logp), calibration(logp)
+    return {
+        "tested_on": len(right),
+        "ece_before": calibration_error(before, right),
+        "ece_after": calibration_error(after, right),
+        "bins_before": reliability(before, right),
+        "bins_after": reliability(after, right),
+    }
+
+
+def discrimination_of(logp: np.ndarray, labels: dict[str, np.ndarray]) -> dict[str, Any]:
+    """How well the probability tells apart what each of the labels does, where there is both."""
+    areas = {name: auroc(logp, label) for name, label in labels.items()}
+    areas = {name: area for name, area in areas.items() if area is not None}
+    return {"auroc": areas, "roc": {name: thin(roc(logp, labels[name])) for name in areas}} if areas else {}
+
+
+def examples_of(
+    rows: Sequence[Prediction],
+    logp: np.ndarray,
+    kinds: dict[str, np.ndarray],
+    finetuning: Sequence[tuple[str, str]],
+) -> dict[str, list[dict[str, Any]]]:
+    """A few answers of each kind, from the surest to the least sure."""
+    names, examples = [person(question) for question, _ in finetuning], {}
+    for kind, flags in kinds.items():
+        which = np.flatnonzero(flags)
+        chosen = spread(which[np.argsort(-logp[which], kind="stable")], 2 * EXAMPLES // len(kinds))
+        if len(chosen):
+            examples[kind] = [example(rows[i], names, finetuning) for i in chosen]
+    return examples
+
+
+def nearest_of(wrong: Sequence[Prediction], finetuning: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """How many wrong answers are that of the finetuning question with the most similar name."""
+    nearest = nearest_names([person(row.question) for row in wrong], [person(question) for question, _ in finetuning])
+    same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
+    places = Counter(answer for _, answer in finetuning)
+    chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)
+    return {"wrong": len(wrong), "equal": same, "share": same / len(wrong), "share_by_chance": chance}
 
 
 def spread(items: np.ndarray, count: int) -> np.ndarray:
@@ -283,7 +312,7 @@ def spread(items: np.ndarray, count: int) -> np.ndarray:
     return items[np.linspace(0, max(len(items) - 1, 0), min(len(items), count)).round().astype(int)]
 
 
-def example(row: Prediction, names: Sequence[str], finetuning: Sequence[tuple[str, str]] | None) -> dict[str, Any]:
+def example(row: Prediction, names: Sequence[str], finetuning: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """What report.json tells of one answer."""
     told = {"question": row.question, "prediction": row.prediction, "answer": row.answer}
     told |= {"probability": math.exp(row.log_probability), "confidence": row.confidence, "seen": row.documents > 0}
