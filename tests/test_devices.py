@@ -1,0 +1,95 @@
+"""The same on every device that this machine has: on the CPU, and on CUDA or MPS where there is one."""
+
+import pytest
+import torch
+from test_attention import VARIANTS
+from test_model import config, pair, ragged
+from test_trainer import TEXT, Recorder, parameters_of, small_run, textbook_training
+from textbook import TextbookGPT, answer
+
+from dataset import CharCorruptionDataset, pack
+from model import GPT
+from state import load_state
+from trainer import Stopped, Trainer, TrainerConfig
+from utils import set_seed
+
+HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+DEVICES = [name for name, here in HERE.items() if here]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request):
+    return request.param
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_loss_and_gradients(variant, packed, device):
+    ours, theirs = pair(variant)
+    ours.to(device)
+    x, y = ragged(8, 16)
+    _, expected = theirs(x, y)
+    batch = pack(x, y) if packed else (x, y)
+    _, loss = ours(*(tensor.to(device) for tensor in batch))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+    expected.backward()
+    loss.backward()
+    gradients = {name: p.grad for name, p in theirs.named_parameters()}
+    for name, p in ours.named_parameters():
+        assert torch.allclose(p.grad.cpu(), gradients[name], rtol=1e-3, atol=1e-4), name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_answers(variant, device):
+    ours, theirs = pair(variant)
+    prompts = [[5, 3, 8, 2], [7], [2, 9, 11, 4, 4, 13, 6]]
+    answers = ours.to(device).generate(prompts, 6, stop_token=1)
+    assert answers == [answer(theirs, prompt, 6, 1) for prompt in prompts]
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 2e-3), ("bfloat16", 5e-2)])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_twenty_steps(variant, dtype, near, device):
+    """Without dropout, whose random numbers are other ones elsewhere."""
+    if device == "mps" and dtype == "bfloat16":
+        pytest.skip("MPS computes in float32")
+    dataset, writer = CharCorruptionDataset(TEXT, 32), Recorder()
+    shape = config(variant, vocab_size=dataset.vocab_size, block_size=32)
+    set_seed(0)
+    model, textbook = GPT(shape), TextbookGPT(shape)
+    textbook.load_state_dict(model.state_dict())
+    settings = TrainerConfig(max_epochs=5, batch_size=3, learning_rate=1e-2, lr_decay=True, warmup_tokens=150,
+                             final_tokens=900, writer=writer, device=device, dtype=dtype)  # fmt: skip
+    Trainer(model, dataset, None, settings).train()
+    assert writer.of("train/loss") == pytest.approx(textbook_training(textbook, dataset, settings, 20), rel=near)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_stopped_run_goes_on(variant, device, tmp_path):
+    """With dropout, and both optimizers. Elsewhere than on a CPU, not to the last bit."""
+    settings = {"device": device, "muon_lr": 1e-2}
+    whole = small_run(variant, tmp_path / "whole.state", **settings)
+    whole.train()
+    begun, path = small_run(variant, tmp_path / "x.state", **settings), str(tmp_path / "x.state")
+    begun.stop = True
+    with pytest.raises(Stopped, match="after step 1 of 15"):
+        begun.train()
+    resumed = small_run(variant, path, **settings)
+    resumed.restore(load_state(path))
+    resumed.train()
+    assert torch.allclose(parameters_of(resumed), parameters_of(whole), atol=1e-3)
+
+
+@pytest.mark.skipif(not HERE["cuda"], reason="compiled by itself on CUDA alone")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_compiled(variant):
+    losses = []
+    for compiled in ("off", "on"):
+        writer = Recorder()
+        settings = {"device": "cuda", "dtype": "bfloat16", "compile": compiled, "writer": writer, "state_path": None}
+        run = small_run(variant, "", **settings)
+        run.model.eval()  # no dropout
+        run.model.train = lambda mode=True, model=run.model: model
+        run.train()
+        losses.append(writer.of("train/loss"))
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
