@@ -135,6 +135,11 @@ def seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
+def count_targets(y: torch.Tensor) -> int:
+    """How many targets there are: those that are not padding, or where they are no classes, the rows."""
+    return len(y) if y.is_floating_point() else int((y != PAD).sum())
+
+
 def ignore_signals(_: int) -> None:
     """Ctrl-C, and what a cluster sends to all processes of a job, reach the workers of a DataLoader as well, and are
     not for them: they end with the trainer."""
@@ -348,13 +353,13 @@ class Trainer:
         part of this size has to remember for its backward pass stays near the processor, and it takes less memory.
         """
         whole = batch[1]
-        targets = (whole != PAD).sum()
-        counted = not whole.is_floating_point() and bool(targets)
+        targets = count_targets(whole)
+        several = self.device.type == "cpu" and targets and not whole.is_floating_point()
         rank, size = (0, 1) if alone else (distributed.rank(), distributed.world_size())
         mine = [tensor[rank::size] for tensor in batch]
-        n = math.ceil(mine[0].numel() / CPU_TOKENS) if self.device.type == "cpu" and counted else 1
+        n = math.ceil(mine[0].numel() / CPU_TOKENS) if several else 1
         for part in zip(*(tensor.chunk(max(1, n)) for tensor in mine)):
-            share = float((part[1] != PAD).sum() / targets) if counted else len(part[1]) / len(whole)
+            share = count_targets(part[1]) / targets if targets else len(part[1]) / len(whole)
             if share:
                 pinned = self.device.type == "cuda"
                 yield [tensor.to(self.device, non_blocking=pinned) for tensor in part], share
@@ -366,14 +371,13 @@ class Trainer:
 
     @torch.no_grad()
     def test(self) -> float:
-        """The mean loss over the test set, a target that is not padding counting once, or where targets are no classes,
-        a row; the same examples every time. Logs it, and saves the parameters if it is the best."""
+        """The mean loss over the test set, each target counting once; the same examples every time. Logs it, and saves
+        the parameters if it is the best."""
         config = self.config
         self.model.eval()
         total = count = 0.0
         for batch in self.load(Batches(self.test_dataset, config.batch_size, epochs=1, seed=config.seed)):
-            y = batch[1]
-            targets = len(y) if y.is_floating_point() else int((y != PAD).sum())
+            targets = count_targets(batch[1])
             loss = sum(self.forward(part).item() * share for part, share in self.parts(batch))
             total += distributed.add_up([], [loss], self.device)[0] * targets
             count += targets
