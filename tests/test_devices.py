@@ -3,15 +3,13 @@
 import pytest
 import torch
 from test_attention import VARIANTS
-from test_model import config, pair, ragged
-from test_trainer import TEXT, Recorder, parameters_of, small_run, textbook_training
-from textbook import TextbookGPT, answer
+from test_model import pair, ragged
+from test_trainer import Recorder, parameters_of, small_run, twenty_steps
+from textbook import answer
 
-from dataset import CharCorruptionDataset, pack
-from model import GPT
+from dataset import pack
 from state import load_state
-from trainer import Stopped, Trainer, TrainerConfig
-from utils import set_seed
+from trainer import Stopped
 
 HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 DEVICES = [name for name, here in HERE.items() if here]
@@ -50,18 +48,11 @@ def test_answers(variant, device):
 @pytest.mark.parametrize(("dtype", "near"), [("float32", 2e-3), ("bfloat16", 5e-2)])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_twenty_steps(variant, dtype, near, device):
-    """Without dropout, whose random numbers are other ones elsewhere."""
+    """The CPU's, in the textbook's way; without dropout, whose random numbers are other ones elsewhere."""
     if device == "mps" and dtype == "bfloat16":
         pytest.skip("MPS computes in float32")
-    dataset, writer = CharCorruptionDataset(TEXT, 32), Recorder()
-    shape = config(variant, vocab_size=dataset.vocab_size, block_size=32)
-    set_seed(0)
-    model, textbook = GPT(shape), TextbookGPT(shape)
-    textbook.load_state_dict(model.state_dict())
-    settings = TrainerConfig(max_epochs=5, batch_size=3, learning_rate=1e-2, lr_decay=True, warmup_tokens=150,
-                             final_tokens=900, writer=writer, device=device, dtype=dtype)  # fmt: skip
-    Trainer(model, dataset, None, settings).train()
-    assert writer.of("train/loss") == pytest.approx(textbook_training(textbook, dataset, settings, 20), rel=near)
+    writer, expected = twenty_steps(variant, device, dtype)
+    assert writer.of("train/loss") == pytest.approx(expected, rel=near)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

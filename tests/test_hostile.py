@@ -969,6 +969,10 @@ def test_a_folder_with_the_name_of_a_temporary_file():
 # How much that was
 
 
+def test_the_slow_tests_are_many():
+    assert SLOW.total() >= 2000
+
+
 @pytest.mark.slow
 def test_much_of_it_was_malformed():
     """At least 2,000 inputs were refused."""

@@ -124,19 +124,25 @@ def textbook_training(model, dataset, settings, steps):
     return losses
 
 
-@pytest.mark.parametrize("tokens_at_once", [trainer.CPU_TOKENS, 64])  # all at once, or in several parts
-@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
-def test_twenty_steps_are_the_textbooks(variant, tokens_at_once, monkeypatch):
-    monkeypatch.setattr(trainer, "CPU_TOKENS", tokens_at_once)
+def twenty_steps(variant, device, dtype):
+    """Without dropout: what a Recorder has seen of twenty steps, and the losses of the textbook's."""
     dataset, writer = CharCorruptionDataset(TEXT, 32), Recorder()
     shape = config(variant, vocab_size=dataset.vocab_size, block_size=32)
     set_seed(0)
     model, textbook = GPT(shape), TextbookGPT(shape)
     textbook.load_state_dict(model.state_dict())
     settings = TrainerConfig(max_epochs=5, batch_size=3, learning_rate=1e-2, lr_decay=True, warmup_tokens=150,
-                             final_tokens=900, writer=writer, device="cpu", dtype="float32")  # fmt: skip
+                             final_tokens=900, writer=writer, device=device, dtype=dtype)  # fmt: skip
     Trainer(model, dataset, None, settings).train()
-    assert writer.of("train/loss") == pytest.approx(textbook_training(textbook, dataset, settings, 20), rel=2e-3)
+    return writer, textbook_training(textbook, dataset, settings, 20)
+
+
+@pytest.mark.parametrize("tokens_at_once", [trainer.CPU_TOKENS, 64])  # all at once, or in several parts
+@pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
+def test_twenty_steps_are_the_textbooks(variant, tokens_at_once, monkeypatch):
+    monkeypatch.setattr(trainer, "CPU_TOKENS", tokens_at_once)
+    writer, expected = twenty_steps(variant, "cpu", "float32")
+    assert writer.of("train/loss") == pytest.approx(expected, rel=2e-3)
     rates = writer.of("train/lr")
     assert rates[0] < rates[1] and max(rates) <= 1e-2
     assert rates[-1] == pytest.approx(1e-3)
@@ -180,17 +186,22 @@ def test_a_gradient_that_is_not_finite_ends_the_run_and_leaves_the_parameters(tm
     assert model.slope.isfinite().all() and model.slope.item() != 0 and not path.exists()
 
 
-def test_a_last_step_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
-    """No loss is computed after it that would tell."""
+def overflow_in(monkeypatch, last):
+    """The parameters of a Line are infinite after that step."""
     step = Trainer.step
 
     def overflowing(self, batch):
         stop = step(self, batch)
-        if self.steps == len(self.batches):
+        if self.steps == last:
             self.model.slope.data.fill_(math.inf)
         return stop
 
     monkeypatch.setattr(Trainer, "step", overflowing)
+
+
+def test_a_last_step_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
+    """No loss is computed after it that would tell."""
+    overflow_in(monkeypatch, 8)
     path = tmp_path / "x.params"
     settings = TrainerConfig(max_epochs=4, batch_size=5, device="cpu", dtype="float32", ckpt_path=path)
     with pytest.raises(FloatingPointError, match="parameters are not finite after step 8, learning rate 3.00e-04"):
@@ -199,15 +210,7 @@ def test_a_last_step_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
 
 
 def test_a_state_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
-    step = Trainer.step
-
-    def overflowing(self, batch):
-        stop = step(self, batch)
-        if self.steps == 3:
-            self.model.slope.data.fill_(math.inf)
-        return stop
-
-    monkeypatch.setattr(Trainer, "step", overflowing)
+    overflow_in(monkeypatch, 3)
     settings = TrainerConfig(max_epochs=4, batch_size=5, device="cpu", dtype="float32", save_minutes=0.0,
                              state_path=str(tmp_path / "x.state"), run={})  # fmt: skip
     with pytest.raises(FloatingPointError, match="parameters are not finite after step 3, learning rate 3.00e-04"):
