@@ -49,8 +49,8 @@ class DropoutMasks:
 
     On a CPU, drawing a number for each element takes longer than the rest of a small layer. So they are drawn only
     for a tensor that is larger than those before it, and every other dropout of the pass reads them too, from another
-    random place on. Within a tensor all elements are independent. The probability is rounded to a 256th, and in bfloat16 the
-    factor 1/(1-p) to 8 bits.
+    random place on. Within a tensor all elements are independent. The probability is rounded to a 256th, and in
+    bfloat16 the factor 1/(1-p) to 8 bits.
     """
 
     PLACES = 2**16  # how many there are at least to begin at

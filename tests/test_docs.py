@@ -15,7 +15,7 @@ def test_tests_that_are_named_exist(path):
     tests = {file.name: file.read_text("utf-8") for file in (ROOT / "tests").glob("*.py")}
     everything = "\n".join(tests.values())
     for name in re.findall(r"`(test_\w+(?:\.py)?(?:::test_\w+)?)`", path.read_text("utf-8")):
-        file, _, function = name.rpartition("::") if "::" in name else ("", "", name)
+        file, _, function = name.rpartition("::")
         if name.endswith(".py"):
             assert name in tests, name
         else:

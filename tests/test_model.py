@@ -81,7 +81,7 @@ def test_logits(variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     prompts=st.lists(st.lists(st.integers(2, 19), min_size=1, max_size=15), min_size=1, max_size=6),
     steps=st.integers(0, 12),

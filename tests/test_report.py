@@ -71,7 +71,6 @@ def test_calibration_error(judged):
 
 
 @given(JUDGED.map(lambda judged: judged[:6]))
-@settings(deadline=None)
 def test_risk_coverage_is_the_mean_over_all_orders_of_equals(judged):
     orders = [order for order in itertools.permutations(judged)
               if all(a[0] >= b[0] for a, b in itertools.pairwise(order))]  # fmt: skip
@@ -158,7 +157,7 @@ def loss(calibration, logp, right):
 
 
 @given(st.lists(st.tuples(st.floats(-12, -1e-4), st.booleans()), min_size=1, max_size=40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_calibration_is_likelier_than_any_on_a_grid(judged):
     logp, right = arrays(judged)
     found = judge.fit_calibration(logp, right)

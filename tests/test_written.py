@@ -19,7 +19,7 @@ from model import GPT, GPTConfig
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FIGURES = DOCS / "figures"
 seeds = st.integers(0, 10**6)
-few = settings(deadline=None, max_examples=20)
+few = settings(max_examples=20)
 
 
 def softmax(scores):
