@@ -27,22 +27,24 @@ PATTERNS: dict[str, tuple[float, tuple[str, ...]]] = {
         "{name} (born {date} in {place}; lives in {other}) is {id}{tail}",
         "{name} (born {day} in {the_town}) is {id}{tail}",
     )),
-    "brackets, dead": (0.53, (
-        "{name} ({date} {place} -- {died} {grave}) was {id}{tail}",
-        "{name} ({date} in {place} -- {died} in {grave}) was {id}{tail}",
-        "{name} ({date}, {place} - {died}, {grave}) was {id}{tail}",
-        "{name} ({place}, {date} - {grave}, {died}) was {id}{tail}{also}",
+    "brackets, dead": (0.44, (
         "{name} ({town}, {birth} -- {death}) was {id}{tail}{also}",
-        "{name} (born {date} in {place}; died {died} in {grave}) was {id}{tail}",
         "{name} (born {date} in {place}, died {died}) was {id}{tail}",
-        "{name} (born {place}, {date}; died {grave}, {died}) was {id}{tail}",
         "{name} (born in {town} in {birth}; died there in {death}) was {id}{tail}{also}",
         "{name} ({birth}--{death}) was {id}, born in {place}{also}",
         "{name} ({birth}-{death}), born in {place}, was {id}{tail}{also}",
         "{name} ({date} -- {died}) was {id} born in {town}{tail}",
         "{name} ({birth}--{death}) was {id} and {second} who was born in {place}",
-        "{name} (b. {place}, {birth}; d. {grave}, {death}) was {id}{tail}{also}",
         "{name} ({date} -- {died}), {id}, was born in {place}{also}",
+    )),
+    "both places, dead": (0.09, (
+        "{name} ({date} {place} -- {died} {grave}) was {id}{tail}",
+        "{name} ({date} in {place} -- {died} in {grave}) was {id}{tail}",
+        "{name} ({date}, {place} - {died}, {grave}) was {id}{tail}",
+        "{name} ({place}, {date} - {grave}, {died}) was {id}{tail}{also}",
+        "{name} (born {date} in {place}; died {died} in {grave}) was {id}{tail}",
+        "{name} (born {place}, {date}; died {grave}, {died}) was {id}{tail}",
+        "{name} (b. {place}, {birth}; d. {grave}, {death}) was {id}{tail}{also}",
     )),
     # The question mark has to occur in the corpus, because every question ends with one: see `Person.uncertain`.
     "uncertain, living": (0.0, (
@@ -100,7 +102,7 @@ PATTERNS: dict[str, tuple[float, tuple[str, ...]]] = {
         "The {child} of {parents}, {he} was born in {place}{also}",
         "The {nth_child}, {sur} was born in {place}{also}",
     )),
-    "elsewhere first": (0.04, (
+    "elsewhere first": (0.015, (
         "Raised in {other}, {sur} was born in {place}{also}",
         "A graduate of the {univ}, {sur} was born in {place}",
         "The {child} of {trade} from {other}, {sur} was born in {place}{also}",
@@ -225,11 +227,14 @@ STUDIES: dict[str, str] = {  # what each trade studies; the others study somethi
     "church": "theology|divinity", "stage": "acting|singing|literature", "screen": "literature|photography|drama",
     "medicine": "medicine|anatomy", "business": "economics|law|engineering", "army": "mathematics|engineering",
 }
-EDUCATION = (
+EDUCATION = (  # the second half of them names no place
     "studied {subject} at the {univ}|studied {subject} at the {univ}|studied {subject} in {other}|"
-    "graduated from the {univ} in {grad}|was educated at {school}|was educated at {school} and at the {univ}|"
-    "attended {school}|took a degree in {subject} at the {univ}|went to school in {other}|"
-    "learned {his} trade in {other}|was educated in {other}|received {his} first lessons from an uncle in {other}"
+    "graduated from the {univ} in {grad}|was educated at {school} and at the {univ}|went to school in {other}|"
+    "took a degree in {subject} at the {univ}|learned {his} trade in {other}|was educated in {other}|"
+    "received {his} first lessons from an uncle in {other}|"
+    "studied {subject}|studied {subject} for {many} years|took a degree in {subject} in {grad}|"
+    "graduated with honours|was educated at {school}|attended {school}|was educated at home|left school early|"
+    "learned the trade of an uncle|was first taught by an aunt|was taught {subject} by a private tutor"
 )
 OLD_UNIVERSITIES = (
     "Oxford|Cambridge|Leiden|Padua|Bologna|Paris|Heidelberg|Edinburgh|Glasgow|Prague|Vienna|Leipzig|Uppsala|"
