@@ -22,7 +22,7 @@ from typing import Any
 import numpy
 import torch
 
-from utils import ROOT, InputError, digest, load_plain, seal, write_atomically
+from utils import ROOT, InputError, digest, is_sealed, load_plain, seal, write_atomically
 
 PREVIOUS = ".previous"  # is added to the name of a state file when a newer one takes its place
 
@@ -43,14 +43,19 @@ def has_state(path: str) -> bool:
 
 
 def save_state(state: dict[str, Any], path: str) -> None:
-    """Writes tensors and plain values. At any moment, a whole file is there, under this name or with PREVIOUS.
+    """Writes tensors and plain values. At any moment, a whole file is there, under this name or with PREVIOUS: a
+    damaged one does not take the place of the one before.
 
     Raises InputError when it cannot be written.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.write(seal(buffer.getbuffer()))
-    write_atomically(path, buffer.getbuffer(), previous=path + PREVIOUS)
+    try:
+        whole = is_sealed(Path(path).read_bytes())
+    except OSError:
+        whole = False
+    write_atomically(path, buffer.getbuffer(), previous=path + PREVIOUS if whole else None)
 
 
 def load_state(path: str) -> dict[str, Any]:

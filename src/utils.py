@@ -179,6 +179,11 @@ def seal(content: bytes | memoryview) -> bytes:
     return hashlib.sha256(content).digest()
 
 
+def is_sealed(content: bytes | memoryview) -> bool:
+    """Whether a file ends with the seal of what stands before."""
+    return seal(memoryview(content)[:-32]) == content[-32:]
+
+
 def load_plain(path: Path | str, kind: str, sealed: bool = False) -> object:
     """What torch.save has written there, on the CPU, with its seal after it or without. No code in the file is run.
 
@@ -192,9 +197,9 @@ def load_plain(path: Path | str, kind: str, sealed: bool = False) -> object:
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
     try:
         if sealed:
-            content, end = content[:-32], content[-32:]
-            if end != seal(content):
+            if not is_sealed(content):
                 raise ValueError("the seal is broken")
+            content = content[:-32]
         with warnings.catch_warnings(action="ignore"):  # about what the error says anyway
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is not documented, and of many kinds

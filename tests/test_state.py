@@ -73,6 +73,23 @@ def test_a_damaged_state_is_told_of(tmp_path, capsys):
         load_state(str(path))
 
 
+def test_the_good_state_stays_when_the_next_is_saved_over_a_damaged_one(tmp_path, monkeypatch):
+    path = tmp_path / "x.state"
+    for n in range(2):
+        save_state(state(n), str(path))
+    path.write_bytes(path.read_bytes()[:-1])
+    rename, kept = os.replace, []
+
+    def watched(source, target):  # what a kill just before, and just after, would leave
+        kept.append(load_state(str(path))["run"]["n"])
+        rename(source, target)
+        kept.append(load_state(str(path))["run"]["n"])
+
+    monkeypatch.setattr(os, "replace", watched)
+    save_state(state(2), str(path))
+    assert kept == [0, 2] and load_state(str(path) + PREVIOUS)["run"]["n"] == 0
+
+
 class Hostile:
     def __init__(self, path):
         self.path = str(path)
