@@ -116,10 +116,11 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
     assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", "--reading_params_path", "a", *finetuning) == 0
     names = ("max_epochs", "batch_size", "learning_rate", "lr_decay", "warmup_tokens", "final_tokens")
     assert [tuple(getattr(config, name) for name in names) for _, config in seen] == [
-        (650, 128, 6e-3, True, 10240, 650 * 13 * 128),
+        (650, 128, 6e-3, True, 65 * 13 * 128, 650 * 13 * 128),  # a long warm-up, but at most a tenth of the horizon
         (75, 256, 6e-4, True, 10240, 200 * 13 * 128),
         (10, 256, 6e-4, True, 10240, 200 * 13 * 128),
     ]
+    assert RECIPES["handout"].pretrain.warmup_tokens == 512 * 20 * 128
     for shape, config in seen:
         assert (shape.n_layer, shape.n_head, shape.n_embd, shape.block_size) == (4, 8, 256, 128)
         assert (shape.embd_pdrop, shape.resid_pdrop, shape.attn_pdrop) == (0.1, 0.1, 0.1)
