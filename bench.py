@@ -36,12 +36,18 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from textbook import TextbookGPT, answer
 
-from dataset import MASK, PAD, CharCorruptionDataset, MixedDataset, NameDataset, as_tensors, ask
+from cloze import MixedDataset
+from dataset import CharCorruptionDataset, NameDataset, shift
+from engine.cli import Parser, bounded, run_main
+from engine.devices import choose_dtype
+from engine.files import check_writable, find_corpus, read_text, write_lines
+from engine.training import build_dataset
 from model import GPT, GPTConfig
+from questions import encode_question, read_questions
 from recipe import RECIPES, Phase
-from run import examples_of, number
-from trainer import Batches, Trainer, TrainerConfig, choose_dtype
-from utils import Parser, check_writable, find_corpus, read_questions, read_text, run_main, set_seed, write_lines
+from trainer import Batches, Trainer, TrainerConfig
+from utils import set_seed
+from vocabulary import MASK, PAD
 
 VARIANTS = ("vanilla", "rope", "synthesizer")
 results: list[dict] = []
@@ -59,8 +65,8 @@ def work_of(recipe: str, data: CharCorruptionDataset) -> dict[str, tuple[Phase, 
     """What a recipe does, and on which examples."""
     pretrain, finetune = RECIPES[recipe].pretrain, RECIPES[recipe].finetune
     return {
-        "pretraining": (pretrain, examples_of(pretrain, data)),
-        "finetuning": (finetune, examples_of(finetune, data, questions(data))),
+        "pretraining": (pretrain, build_dataset(pretrain, data)),
+        "finetuning": (finetune, build_dataset(finetune, data, questions(data))),
     }
 
 
@@ -265,7 +271,7 @@ def bench_decoding(variants: list[str], steps: int) -> None:
     data = corpus()
     phase, names = Phase(epochs=1, batch_size=128, lr=1e-3), questions(data)
     asked, _ = read_questions(find_corpus("birth_dev.tsv"))
-    prompts = [ask(question, data.stoi, 128, "") for question in asked]
+    prompts = [encode_question(question, data.stoi, 128, "") for question in asked]
     for variant in variants:
         set_seed(0)
         model = GPT(shape(variant, data.vocab_size))
@@ -289,7 +295,7 @@ def bench_data(steps: int) -> None:
     report("a batch of 128, corrupted and packed", [1e3 * seconds(batches.__getitem__, i) for i in range(steps)], "ms")
     one_by_one = [1e3 * seconds(lambda: [data[i] for i in range(128)]) for _ in range(steps)]
     report("128 examples one by one", one_by_one, "ms")
-    rows = as_tensors(data.corrupt(np.arange(128), np.random.default_rng(0)))[1]
+    rows = shift(data.corrupt(np.arange(128), np.random.default_rng(0)))[1]
     report("share of padding in a batch, padded", [float((rows == PAD).float().mean())], "")
     report("share of padding in a batch, packed", [float((batches[0][1] == PAD).float().mean())], "")
     for documents in (10**3, 10**4, 10**5, 10**6):
@@ -327,7 +333,7 @@ def main() -> None:
     parser.add_argument("--variant", choices=VARIANTS, help="default: all of them")
     parser.add_argument("--recipe", choices=list(RECIPES), default="fast", help="to train by, default %(default)s")
     parser.add_argument(
-        "--steps", type=number(int, 1), default=20, help="repetitions of a measurement, default %(default)s"
+        "--steps", type=bounded(int, 1), default=20, help="repetitions of a measurement, default %(default)s"
     )
     parser.add_argument("--json", metavar="FILE", help="write the measurements there, too")
     parser.add_argument("--whose", choices=["ours", "textbook"], default="ours", help="for `memory` alone")

@@ -10,7 +10,10 @@ from pathlib import Path
 HERE, DEV = Path(__file__).resolve().parent, "birth_dev.tsv"
 sys.path.insert(0, str(HERE / "src"))
 
-from utils import InputError, Parser, accuracy_line, evaluate_places, find_corpus, read_questions, run_main, write_lines
+from engine.cli import Parser, run_main
+from engine.files import InputError, find_corpus, write_lines
+from questions import accuracy_line, read_questions
+from utils import evaluate_places
 
 
 def main() -> None:

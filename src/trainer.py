@@ -1,41 +1,35 @@
-"""The training loop. It knows nothing of GPT: anything will do that is called with a batch and returns (output, loss),
-the loss being a mean over the targets that are not padding.
+"""The training loop. It knows nothing of GPT: it trains any model that is called with a batch and returns (output, loss),
+where the loss is a mean over the targets that are not padding.
 
-A batch is a pure function of the seed and the number of the step, and so is the dropout of a step: nothing random has a
-state that lasts. So a run can be continued exactly where it was, and does not depend on how many workers make its
-batches. A dataset with a method `batch(indices, rng)` makes whole batches itself; of any other, the examples
-`dataset[i]` are stacked. Token 0 is padding, and not counted.
+A batch is a function of the seed and the number of the step alone, and so is the dropout of a step. So a run can be
+resumed exactly, and the number of workers does not matter. A dataset with a method `batch(indices, rng)` makes whole
+batches itself; from any other, the examples `dataset[i]` are stacked. Token 0 is padding, and is not counted.
 """
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 import math
 import os
-import shutil
 import signal
-import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
-from tqdm import tqdm
 
-import distributed
-from optimizers import like, lr_factor, make_optimizers, moments
-from state import save_state
-from utils import InputError, save_params
+from engine import distributed
+from engine.checkpoint import save_checkpoint
+from engine.devices import choose_compile, choose_device, choose_dtype, keep_freed_memory
+from engine.files import InputError
+from engine.optimizers import checked_copy, checked_optimizer_state, lr_factor, make_optimizers
+from engine.parameters import save_params
+from engine.progress import Progress
+from vocabulary import PAD
 
-PAD = 0
-CPU_TOKENS = 2**12  # how many go through the model at once on a CPU, padding included
-STEPS_WORTH_COMPILING = 2000
-SECONDS_BETWEEN_LINES = 30  # of progress, when nobody watches the bar
+CPU_TOKENS = 2**12  # tokens of a micro-batch on a CPU, padding included
 
 
 @dataclass(frozen=True)
@@ -48,130 +42,68 @@ class TrainerConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     grad_norm_clip: float = 1.0
     weight_decay: float = 0.1  # of matrices only
-    lr_decay: bool = False  # whether the learning rate follows `lr_factor`
+    lr_decay: bool = False  # whether the learning rate follows `optimizers.lr_factor`
     warmup_tokens: float = 375e6
     final_tokens: float = 260e9
-    lr_floor: float = 0.1  # share of the learning rate below which it does not fall
-    linear_decay: bool = False  # to the floor at the end, rather than along a cosine
-    muon_lr: float = 0.0  # if not 0, the matrices of the blocks are trained by Muon instead, at this rate
-    num_workers: int = 0  # processes that make batches ahead of time; 0: the training process does
+    ckpt_path: str | None = None  # where the parameters are written: at the end, or after the best epoch
+    num_workers: int = 0  # processes that make batches ahead of time; 0: the training process makes them
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
-    after_epoch: Callable[[int], None] | None = None  # called with the number of each epoch that has ended
-    ckpt_path: str | None = None  # where the parameters are saved: at the end, or after the best epoch
-    run: Any = None  # whatever is to be saved with the state, to know it by
-    state_path: str | None = None  # where all that it takes to go on is saved from time to time
-    save_minutes: float = 2.0  # between these times
 
-    seed: int = 0  # of the order of the examples, and of what is random about them
+    min_lr_ratio: float = 0.1  # of the learning rate, below which it does not decay
+    linear_decay: bool = False  # to min_lr_ratio, instead of along a cosine
+    muon_lr: float = 0.0  # if not 0, Muon trains the matrices of the blocks, at this rate
+    after_epoch: Callable[[int], None] | None = None  # called with the number of each epoch that has ended
+    state_path: str | None = None  # where a checkpoint is saved from time to time, to resume from
+    save_minutes: float = 2.0  # between two checkpoints
+    run: Any = None  # saved with each checkpoint, to identify the run
+
+    seed: int = 0  # of the order of the examples, and of everything random about them
     device: str = "auto"  # or as torch names it: cpu, cuda, cuda:1, mps
     dtype: str = "auto"  # or float32, bfloat16: of the matrix products; the parameters are always float32
-    compile: str = "auto"  # or on, off: whether torch.compile makes a program of the model first
+    compile: str = "auto"  # or on, off: whether to use torch.compile
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; by default CUDA if there is one, or Apple's MPS, or the CPU. Of several processes, each
-    has a GPU of its own.
-
-    Raises InputError when there is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    name = distributed.own_device(name)
-    try:
-        if torch.device(name).type not in ("cpu", "cuda", "mps"):
-            raise RuntimeError(f"nothing here was made for {name}")
-        torch.empty(1, device=name)
-    except Exception as error:  # of a different kind for each device that is not there
-        raise InputError(f"there is no device {name!r} here; leave --device out to take the best one") from error
-    return torch.device(name)
+class Stopped(Exception):
+    """The run was asked to stop, and has saved a checkpoint."""
 
 
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name; by default bfloat16 where the hardware multiplies it faster than float32."""
-    if name == "auto":
-        if device.type == "cpu":
-            capabilities = torch.cpu.get_capabilities()
-            fast = any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
-        else:
-            fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        name = "bfloat16" if fast else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
-
-
-def choose_compile(name: str, device: torch.device, steps: int) -> bool:
-    """Whether to compile the model; by default in long runs on CUDA. On a CPU it does not pay (docs/LOG.md).
-
-    Raises InputError when it is wanted and there is no compiler.
-    """
-    compiler = os.environ.get("CXX", "cl" if os.name == "nt" else "c++")
-    possible = bool(shutil.which(compiler))
-    if device.type == "cuda":  # for which Triton compiles an extension of Python
-        header = os.path.join(sysconfig.get_path("include"), "Python.h")
-        possible = possible and os.path.exists(header) and bool(importlib.util.find_spec("triton"))
-    if name == "on" and not possible:
-        what = "a C++ compiler, and on CUDA Triton and Python's headers (python3-dev)"
-        raise InputError(f"--compile on needs {what}; leave it out to go without")
-    return name == "on" or name == "auto" and possible and device.type == "cuda" and steps >= STEPS_WORTH_COMPILING
-
-
-def keep_memory() -> None:
-    """Asks the C library to keep what is freed for the next step.
-
-    By default, glibc hands large blocks back to the system, which zeroes each page anew when the next step asks for
-    it: a tenth of the time of a step on a CPU. Where there is no glibc, nothing happens.
-    """
-    mmap_threshold, trim_threshold, top_pad = -3, -1, -2  # from malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(mmap_threshold, 2**30)
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(top_pad, 2**26)
-
-
-def seed_of(*numbers: int) -> int:
-    """A seed for torch that is another one for other numbers."""
+def derive_seed(*numbers: int) -> int:
+    """A seed for torch, different for different numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def count_targets(y: torch.Tensor) -> int:
-    """How many targets there are: those that are not padding, or where they are no classes, the rows."""
+    """The number of targets that are not padding; for targets that are not classes, the number of rows."""
     return len(y) if y.is_floating_point() else int((y != PAD).sum())
 
 
 def ignore_signals(_: int) -> None:
-    """Ctrl-C, and what a cluster sends to all processes of a job, reach the workers of a DataLoader as well, and are
-    not for them: they end with the trainer."""
+    """Lets a worker of a DataLoader ignore Ctrl-C and signals to the process group: it ends with the trainer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):
         os.setpgrp()
 
 
-class Stopped(Exception):
-    """The run was asked to stop, and has saved its state."""
-
-
 class Batches(Dataset):
-    """The batches of a whole run: item `step` is the batch of that step, over and over through shuffled examples."""
+    """The batches of a whole run: item `step` is the batch of that step. Each epoch shuffles the examples anew."""
 
     def __init__(self, dataset: Dataset, batch_size: int, epochs: int, seed: int):
         self.dataset, self.batch_size, self.epochs, self.seed = dataset, batch_size, epochs, seed
         self.per_epoch = math.ceil(len(dataset) / batch_size)
-        self.shuffled: tuple[int, np.ndarray] = (-1, np.empty(0))  # the epoch that it is for, and its order
+        self.order: tuple[int, np.ndarray] = (-1, np.empty(0))  # an epoch, and its order of the examples
 
     def __len__(self) -> int:
         return self.epochs * self.per_epoch
 
-    def __getitem__(self, step: int):
+    def __getitem__(self, step: int) -> Any:
         epoch, place = divmod(step, self.per_epoch)
-        if self.shuffled[0] != epoch:
-            self.shuffled = epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.dataset))
-        indices = self.shuffled[1][place * self.batch_size : (place + 1) * self.batch_size]
+        if self.order[0] != epoch:
+            self.order = epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.dataset))
+        indices = self.order[1][place * self.batch_size : (place + 1) * self.batch_size]
         if hasattr(self.dataset, "batch"):
             return self.dataset.batch(indices, np.random.default_rng((self.seed, 1, step)))
         with torch.random.fork_rng(devices=[]):  # the examples may use torch's generator
-            torch.manual_seed(seed_of(self.seed, 1, step))
+            torch.manual_seed(derive_seed(self.seed, 1, step))
             return default_collate([self.dataset[int(i)] for i in indices])
 
 
@@ -181,59 +113,58 @@ class Trainer:
     def __init__(
         self, model: torch.nn.Module, train_dataset: Dataset, test_dataset: Dataset | None, config: TrainerConfig
     ):
-        """With a `test_dataset`, the loss on it is measured after each epoch, and `ckpt_path` keeps the best epoch.
+        """With a `test_dataset`, its loss is measured after each epoch, and `ckpt_path` gets the best epoch's parameters.
 
-        Raises InputError when the device is not there, or compiling is wanted and impossible.
+        Raises InputError when the device does not exist, or compiling is wanted and impossible.
         """
         self.config = config
         self.device = choose_device(config.device)
         distributed.start(self.device)
         self.dtype = choose_dtype(config.dtype, self.device)
         if self.device.type == "cpu":
-            keep_memory()
+            keep_freed_memory()
         self.model = model.to(self.device)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.train_dataset, self.test_dataset = train_dataset, test_dataset
         self.batches = Batches(train_dataset, config.batch_size, config.max_epochs, config.seed)
-        # The number of rows is different in each batch.
         compiled = choose_compile(config.compile, self.device, len(self.batches))
+        # dynamic, because the number of rows differs from batch to batch
         self.compute = torch.compile(self.model, dynamic=True) if compiled else self.model
         self.optimizers = make_optimizers(self.model, config, self.device, self.dtype)
         self.steps = self.tokens = 0  # done so far
         self.seconds = 0.0
-        self.losses = (0.0, 0)  # the sum over the steps of this epoch, and how many they are
+        self.losses = (0.0, 0)  # their sum over the steps of this epoch, and the number of these steps
         self.best_loss = math.inf  # on the test set
         self.stop = False  # set this to end the run after the current step
 
     def train(self) -> None:
-        """Runs all epochs, or those that are left.
+        """Trains for all epochs, or those that are left after `restore`.
 
-        Raises Stopped after `stop` was set, with the state saved; FloatingPointError when loss, gradient or parameters
-        are not finite, before they are saved anywhere; InputError when the parameters cannot be saved.
+        Raises Stopped after `stop` was set, with a checkpoint saved; FloatingPointError when loss, gradient or
+        parameters are not finite, before they are saved anywhere; InputError when the parameters cannot be saved.
         """
         config = self.config
         if distributed.world_size() > 1:
-            self.restore(distributed.from_first(self.state()))
-        epochs, before = config.max_epochs, self.seconds
-        started = saved = time.perf_counter()
-        self.save()
+            self.restore(distributed.broadcast(self.state()))
+        seconds_before, started = self.seconds, time.perf_counter()
+        saved = started
+        self.save_checkpoint()
         self.model.train()
         with Progress(len(self.batches), self.steps) as progress:
             for batch in self.load(Subset(self.batches, range(self.steps, len(self.batches)))):
-                if self.losses[1] == self.batches.per_epoch:
+                if self.epoch_is_complete:
                     self.losses = (0.0, 0)
                 stop = self.step(batch)
                 now = time.perf_counter()
-                self.seconds = before + now - started
-                speed = self.tokens / self.seconds
-                epoch = math.ceil(self.steps / self.batches.per_epoch)
-                state = f"loss {self.loss:.4f}, lr {self.lr:.2e}, {speed:,.0f} tokens/s"
-                progress.show(f"epoch {epoch}/{epochs}", state)
-                if self.losses[1] == self.batches.per_epoch:
+                self.seconds = seconds_before + now - started
+                epoch, speed = math.ceil(self.steps / self.batches.per_epoch), self.tokens / self.seconds
+                numbers = f"loss {self.loss:.4f}, lr {self.lr:.2e}, {speed:,.0f} tokens/s"
+                progress.update(f"epoch {epoch}/{config.max_epochs}", numbers)
+                if self.epoch_is_complete:
                     self.end_epoch(epoch, progress)
                 if self.steps < len(self.batches) and (stop or now - saved >= 60 * config.save_minutes):
                     self.check_parameters()
-                    self.save(progress)
+                    self.save_checkpoint(progress)
                     saved = time.perf_counter()
                     if stop:
                         raise Stopped(f"interrupted after step {self.steps} of {len(self.batches)}")
@@ -241,47 +172,22 @@ class Trainer:
         if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
             save_params(self.model, config.ckpt_path)
 
-    def check_parameters(self) -> None:
-        """Raises FloatingPointError when one is not finite: the next loss would tell, but there may be none."""
-        if not all(p.isfinite().all() for p in self.parameters):
-            message = f"parameters are not finite after step {self.steps}, learning rate {self.lr:.2e}"
-            raise FloatingPointError(message)
-
-    def end_epoch(self, epoch: int, progress: Progress) -> None:
-        """Measures the loss on the test set, if there is one, and logs what is known after an epoch."""
-        config = self.config
-        if self.test_dataset is not None:
-            progress.write(f"epoch {epoch}: loss {self.mean_loss:.4f}, test loss {self.test():.4f}")
-        if config.writer:
-            config.writer.add_scalar("train/tokens_per_second", self.tokens / self.seconds, self.steps)
-        if config.after_epoch and distributed.rank() == 0:
-            config.after_epoch(epoch)
-
-    @property
-    def mean_loss(self) -> float:
-        """Of the steps of this epoch so far."""
-        return self.losses[0] / max(1, self.losses[1])
-
     def step(self, batch: Any) -> bool:
-        """One update of the parameters; `loss` is then the loss before it. Returns whether to stop: what one process
-        has been told, all have to do."""
+        """One update of the parameters; afterwards `loss` is the loss before it. Returns whether to stop, which is true
+        in all processes if it is in one."""
         config = self.config
-        torch.manual_seed(seed_of(config.seed, 2, self.steps, distributed.rank()))
+        torch.manual_seed(derive_seed(config.seed, 2, self.steps, distributed.rank()))  # of dropout
         tokens = int((batch[0] != PAD).sum())
         self.steps, self.tokens = self.steps + 1, self.tokens + tokens
-        schedule = (config.warmup_tokens, config.final_tokens, config.lr_floor, config.linear_decay)
-        factor = lr_factor(self.tokens, *schedule) if config.lr_decay else 1.0
-        self.lr = config.learning_rate * factor
-        for optimizer, lr in zip(self.optimizers, (config.learning_rate, config.muon_lr)):
-            for group in optimizer.param_groups:
-                group["lr"] = lr * factor
+        self.set_learning_rate()
+        for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss = 0.0
-        for part, share in self.parts(batch):
-            part_loss = self.forward(part) * share
-            part_loss.backward()
-            loss += part_loss.item()
-        self.loss, stop = distributed.add_up(self.parameters, [loss, float(self.stop)], self.device)
+        for micro_batch, weight in self.micro_batches(batch):
+            micro_loss = self.forward(micro_batch) * weight
+            micro_loss.backward()
+            loss += micro_loss.item()
+        self.loss, stop = distributed.all_reduce(self.parameters, [loss, float(self.stop)], self.device)
         if not math.isfinite(self.loss):
             raise FloatingPointError(f"the loss is {self.loss} at step {self.steps}, learning rate {self.lr:.2e}")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_norm_clip))
@@ -298,88 +204,83 @@ class Trainer:
                 config.writer.add_scalar(f"train/{name}", number, self.steps)
         return stop > 0
 
-    def state(self) -> dict[str, Any]:
-        """All that it takes to go on: nothing else that changes while training goes on lasts longer than a step."""
-        names = ("steps", "tokens", "seconds", "losses", "best_loss")
-        progress = {name: getattr(self, name) for name in names}
-        return {
-            "model": self.model.state_dict(),
-            "optimizers": [o.state_dict() for o in self.optimizers],
-            "progress": progress,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to where `state` was made. Raises InputError when it is not the state of such a run."""
-        try:
-            if not all(isinstance(then, dict) for then in (state["model"], state["progress"], *state["optimizers"])):
-                raise ValueError("these are not named")
-            own = self.state()
-            weights = {name: like(state["model"][name], tensor) for name, tensor in own["model"].items()}
-            pairs = [(o, moments(o, saved)) for o, saved in zip(self.optimizers, state["optimizers"], strict=True)]
-            progress = {name: state["progress"][name] for name in own["progress"]}
-            steps, tokens, seconds, (total, count), best = progress.values()
-            if not (type(steps) is type(tokens) is type(count) is int and 0 <= steps <= len(self.batches)):
-                raise ValueError("the number of steps")
-            if not (0 <= tokens < 2**63 and 0 <= count <= self.batches.per_epoch):
-                raise ValueError("the number of tokens")
-            if not (type(seconds) is type(total) is type(best) is float and 0 <= seconds < math.inf):
-                raise ValueError("the number of seconds")
-            self.model.load_state_dict(weights)
-            for optimizer, checked in pairs:
-                optimizer.load_state_dict(checked)
-            for name, value in progress.items():
-                setattr(self, name, value)
-        except Exception as error:  # what a hostile file leads to is of many kinds
-            raise InputError(f"this is not the state of such a run ({' '.join(str(error).split())[:100]})") from error
-
-    def save(self, progress: Progress | None = None) -> None:
-        """Saves the state. A failure, of the disk for instance, does not end the run: the next time may be better."""
-        if not self.config.state_path or distributed.rank() > 0:
-            return
-        if self.config.writer:
-            self.config.writer.flush()  # so that its curves reach at least as far as the state
-        try:
-            save_state(self.state() | {"run": self.config.run}, self.config.state_path)
-        except InputError as error:
-            if progress is None:
-                raise
-            progress.write(f"warning: {error}; the run goes on, but has not been saved")
-
-    def parts(self, batch: list[torch.Tensor], alone: bool = False) -> Iterator[tuple[list[torch.Tensor], float]]:
-        """The rows of the batch that are for this process (all, if it is `alone` with it), on the device, and the
-        share of the batch's targets in them.
-
-        On a CPU, several parts of a large batch, whose gradients add up to the batch's. That is faster, because what a
-        part of this size has to remember for its backward pass stays near the processor, and it takes less memory.
-        """
-        whole = batch[1]
-        targets = count_targets(whole)
-        several = self.device.type == "cpu" and targets and not whole.is_floating_point()
-        rank, size = (0, 1) if alone else (distributed.rank(), distributed.world_size())
-        mine = [tensor[rank::size] for tensor in batch]
-        n = math.ceil(mine[0].numel() / CPU_TOKENS) if several else 1
-        for part in zip(*(tensor.chunk(max(1, n)) for tensor in mine)):
-            share = count_targets(part[1]) / targets if targets else len(part[1]) / len(whole)
-            if share:
-                pinned = self.device.type == "cuda"
-                yield [tensor.to(self.device, non_blocking=pinned) for tensor in part], share
+    def set_learning_rate(self) -> None:
+        """Sets the rates of the step that is about to be taken."""
+        config = self.config
+        schedule = (config.warmup_tokens, config.final_tokens, config.min_lr_ratio, config.linear_decay)
+        factor = lr_factor(self.tokens, *schedule) if config.lr_decay else 1.0
+        self.lr = config.learning_rate * factor
+        for optimizer, lr in zip(self.optimizers, (config.learning_rate, config.muon_lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * factor
 
     def forward(self, batch: list[torch.Tensor]) -> torch.Tensor:
         """The loss of a batch that is on the device."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             return self.compute(*batch)[1]
 
+    def micro_batches(
+        self, batch: list[torch.Tensor], all_rows: bool = False
+    ) -> Iterator[tuple[list[torch.Tensor], float]]:
+        """This process's rows of the batch (or `all_rows`), on the device, and their share of the batch's targets.
+
+        On a CPU a large batch comes in several micro-batches, whose gradients add up to the batch's. That is faster,
+        because the activations of a micro-batch stay in the processor's cache, and it takes less memory.
+        """
+        targets = count_targets(batch[1])
+        split = self.device.type == "cpu" and targets and not batch[1].is_floating_point()
+        rank, size = (0, 1) if all_rows else (distributed.rank(), distributed.world_size())
+        own = [tensor[rank::size] for tensor in batch]
+        n = math.ceil(own[0].numel() / CPU_TOKENS) if split else 1
+        for micro_batch in zip(*(tensor.chunk(max(1, n)) for tensor in own)):
+            count = count_targets(micro_batch[1])
+            weight = count / targets if targets else len(micro_batch[1]) / len(batch[1])
+            if weight:
+                pinned = self.device.type == "cuda"
+                yield [tensor.to(self.device, non_blocking=pinned) for tensor in micro_batch], weight
+
+    def load(self, batches: Dataset) -> DataLoader:
+        """The batches, one after the other, made by `num_workers` processes."""
+        return DataLoader(
+            batches,
+            batch_size=None,
+            num_workers=self.config.num_workers,
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=ignore_signals,
+            generator=torch.Generator(),  # so that the DataLoader does not draw from the global one
+        )
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the steps of this epoch so far."""
+        return self.losses[0] / max(1, self.losses[1])
+
+    @property
+    def epoch_is_complete(self) -> bool:
+        """Whether all steps of an epoch are done, and none of the next."""
+        return self.losses[1] == self.batches.per_epoch
+
+    def end_epoch(self, epoch: int, progress: Progress) -> None:
+        """Measures the loss on the test set, if there is one, and calls `after_epoch`."""
+        config = self.config
+        if self.test_dataset is not None:
+            progress.write(f"epoch {epoch}: loss {self.mean_loss:.4f}, test loss {self.test():.4f}")
+        if config.writer:
+            config.writer.add_scalar("train/tokens_per_second", self.tokens / self.seconds, self.steps)
+        if config.after_epoch and distributed.rank() == 0:
+            config.after_epoch(epoch)
+
     @torch.no_grad()
     def test(self) -> float:
-        """The mean loss over the test set, each target counting once; the same examples every time. Logs it, and saves
-        the parameters if it is the best."""
+        """The mean loss over the targets of the test set, on the same examples every time. Saves the parameters if it is
+        the best so far."""
         config = self.config
         self.model.eval()
         total = count = 0.0
         for batch in self.load(Batches(self.test_dataset, config.batch_size, epochs=1, seed=config.seed)):
             targets = count_targets(batch[1])
-            loss = sum(self.forward(part).item() * share for part, share in self.parts(batch))
-            total += distributed.add_up([], [loss], self.device)[0] * targets
+            loss = sum(self.forward(part).item() * weight for part, weight in self.micro_batches(batch))
+            total += distributed.all_reduce([], [loss], self.device)[0] * targets
             count += targets
         self.model.train()
         loss = total / count
@@ -390,44 +291,57 @@ class Trainer:
         self.best_loss = min(self.best_loss, loss)
         return loss
 
-    def load(self, batches: Dataset) -> DataLoader:
-        """The batches, one after the other, made by `num_workers` processes."""
-        return DataLoader(
-            batches,
-            batch_size=None,
-            num_workers=self.config.num_workers,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=ignore_signals,
-            generator=torch.Generator(),  # from which it draws seeds that nothing here uses
-        )
+    def check_parameters(self) -> None:
+        """Raises FloatingPointError when a parameter is not finite, which no later loss might show."""
+        if not all(p.isfinite().all() for p in self.parameters):
+            message = f"parameters are not finite after step {self.steps}, learning rate {self.lr:.2e}"
+            raise FloatingPointError(message)
 
+    def state(self) -> dict[str, Any]:
+        """All that is needed to resume. Nothing else changes during training and lasts longer than a step."""
+        progress = ("steps", "tokens", "seconds", "losses", "best_loss")
+        return {
+            "model": self.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "progress": {name: getattr(self, name) for name in progress},
+        }
 
-class Progress:
-    """A bar on a terminal, a line now and then elsewhere."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continues from what `state` returned. Raises InputError, and changes nothing, when it is of another kind of
+        run."""
+        try:
+            if not all(isinstance(part, dict) for part in (state["model"], state["progress"], *state["optimizers"])):
+                raise ValueError("a part has no names")
+            own = self.state()
+            weights = {name: checked_copy(state["model"][name], tensor) for name, tensor in own["model"].items()}
+            pairs = zip(self.optimizers, state["optimizers"], strict=True)
+            optimizer_states = [checked_optimizer_state(optimizer, saved) for optimizer, saved in pairs]
+            progress = {name: state["progress"][name] for name in own["progress"]}
+            steps, tokens, seconds, (total, count), best = progress.values()
+            if not (type(steps) is type(tokens) is type(count) is int and 0 <= steps <= len(self.batches)):
+                raise ValueError("the number of steps")
+            if not (0 <= tokens < 2**63 and 0 <= count <= self.batches.per_epoch):
+                raise ValueError("the number of tokens")
+            if not (type(seconds) is type(total) is type(best) is float and 0 <= seconds < math.inf):
+                raise ValueError("the number of seconds")
+        except Exception as error:  # a hostile file can raise anything
+            raise InputError(f"this is not the state of such a run ({' '.join(str(error).split())[:100]})") from error
+        self.model.load_state_dict(weights)
+        for optimizer, checked in zip(self.optimizers, optimizer_states):
+            optimizer.load_state_dict(checked)
+        for name, value in progress.items():
+            setattr(self, name, value)
 
-    def __init__(self, total: int, done: int = 0):
-        first = distributed.rank() == 0
-        self.lines, bar = not sys.stderr.isatty() and first, sys.stderr.isatty() and first
-        self.bar = tqdm(total=total, initial=done, disable=not bar, dynamic_ncols=True)
-        self.total, self.done, self.started, self.shown = total, done, time.perf_counter(), time.perf_counter()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def show(self, what: str, state: str) -> None:
-        """One step more is done."""
-        self.done += 1
-        self.bar.update()
-        self.bar.set_description(what, refresh=False)
-        self.bar.set_postfix_str(state, refresh=False)
-        now = time.perf_counter()
-        if self.lines and (now - self.shown > SECONDS_BETWEEN_LINES or self.done == self.total):
-            self.shown = now
-            self.write(f"{what}, step {self.done}/{self.total}, {now - self.started:.0f} s: {state}")
-
-    def write(self, line: str) -> None:
-        """A line that stays."""
-        tqdm.write(line, file=sys.stderr)
+    def save_checkpoint(self, progress: Progress | None = None) -> None:
+        """Saves a checkpoint, if `state_path` is given. When that fails during the run (a full disk, for instance), it
+        warns and the run continues: the next one may succeed."""
+        if not self.config.state_path or distributed.rank() > 0:
+            return
+        if self.config.writer:
+            self.config.writer.flush()  # so that TensorBoard's curves reach at least as far as the checkpoint
+        try:
+            save_checkpoint(self.state() | {"run": self.config.run}, self.config.state_path)
+        except InputError as error:
+            if progress is None:
+                raise
+            progress.write(f"warning: {error}; the run goes on, but has not been saved")

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import run
+from engine.cli import run_main
 from trainer import Trainer
-from utils import run_main
 
 PEOPLE = [(f"{first} {last}", place)
           for first, place in zip(("Ada", "Bob", "Zoë"), ("Rome", "Oslo", "Paris"))

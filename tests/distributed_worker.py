@@ -10,8 +10,8 @@ import torch
 from test_model import config
 from test_trainer import TEXT, Recorder
 
-import distributed
 from dataset import CharCorruptionDataset
+from engine import distributed
 from model import GPT
 from trainer import Trainer, TrainerConfig
 from utils import set_seed

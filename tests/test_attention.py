@@ -9,13 +9,14 @@ from textbook import TextbookAttention
 
 from attention import (
     CausalSelfAttention,
+    DocumentMask,
     Dropout,
     DropoutMasks,
-    Places,
     SynthesizerAttention,
     apply_rotary_emb,
     precompute_rotary_emb,
 )
+from generation import KVCache
 from model import GPTConfig
 
 VARIANTS = {"vanilla": {}, "rope": {"rope": True}, "synthesizer": {"synthesizer": True}}
@@ -64,8 +65,9 @@ def test_documents_in_one_row_do_not_see_each_other(variant, shift):
     lengths = [4, 5, 2]
     parts = [torch.randn(1, n, 16, dtype=torch.float64) for n in lengths]
     positions = torch.tensor([[*range(4), *range(5), *range(2), 0]]) + shift
+    document_ids = torch.tensor([[0] * 4 + [1] * 5 + [2] * 2 + [-1]])
     row = torch.cat([*parts, torch.zeros(1, 1, 16, dtype=torch.float64)], dim=1)
-    y = ours(row, Places(positions))
+    y = ours(row, DocumentMask(positions, document_ids))
     expected = torch.cat([theirs(part) for part in parts], dim=1)
     assert torch.allclose(y[:, :11], expected, atol=1e-10)
 
@@ -78,32 +80,33 @@ def test_cached_in_pieces_is_the_same_as_at_once(variant):
     expected = theirs(x)
     filling = [0, 3, 1]  # what stands before each, so that all end in the same column
     positions = torch.tensor([[*range(n), *range(6 - n)] for n in filling])
-    places = Places(positions, cache_size=10)
+    document_ids = torch.tensor([[-1] * n + [0] * (6 - n) for n in filling])
+    cache = KVCache(3, 10, torch.device("cpu"))
     start = torch.cat([torch.cat((torch.randn(n, 16).double(), x[i, : 6 - n]))[None] for i, n in enumerate(filling)])
-    y = ours(start, places)
+    y = ours(start, cache.advance(positions, document_ids), cache)
     for i, n in enumerate(filling):
         assert torch.allclose(y[i, n:], expected[i, : 6 - n])
     rows = torch.arange(3)
     for step in range(4):
         if step == 2:
-            rows = rows[places.keep(torch.tensor([False, False, True]))]
+            rows = rows[cache.select_rows(torch.tensor([False, False, True]))]
             assert rows.tolist() == [2]
         at = positions[rows, -1:] + 1 + step
-        places.move_to(at)
-        y = ours(x[rows[:, None], at], places)
+        y = ours(x[rows[:, None], at], cache.advance(at, torch.zeros_like(at)), cache)
         assert torch.allclose(y[:, 0], expected[rows, at[:, 0]])
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=9))
 def test_dropping_rows_keeps_the_others(kept):
     rows = torch.tensor(kept)
-    places = Places(torch.zeros(len(kept), 1, dtype=torch.long), cache_size=2)
+    cache = KVCache(len(kept), 2, torch.device("cpu"))
+    cache.advance(torch.zeros(len(kept), 1, dtype=torch.long), torch.zeros(len(kept), 1, dtype=torch.long))
     values = torch.arange(len(kept)).float()[:, None, None, None]
-    places.remember(None, values)
-    order = places.keep(rows)
+    cache.update(None, values)
+    order = cache.select_rows(rows)
     assert sorted(order.tolist()) == [i for i, keep in enumerate(kept) if keep]
-    assert places.stored[None][0][:, 0, 0, 0].tolist() == order.tolist()
-    assert len(places.key_positions) == len(order)
+    assert cache.layers[None][0][:, 0, 0, 0].tolist() == order.tolist()
+    assert len(cache.positions) == len(order)
 
 
 def test_rotary_table():

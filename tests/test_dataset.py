@@ -1,4 +1,3 @@
-import itertools
 import os
 import random
 import subprocess
@@ -13,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from dataset import MASK, PAD, WORD, CharCorruptionDataset, ClozeDataset, MixedDataset, NameDataset, ask, pack
-from utils import InputError
+from cloze import WORD, ClozeDataset, MixedDataset
+from dataset import CharCorruptionDataset, NameDataset, pack
+from engine.files import InputError
+from questions import encode_question
+from vocabulary import MASK, PAD
 
 ROOT = Path(__file__).parent.parent
 MASK_CHAR, PAD_CHAR = "\u2047", "\u25a1"
@@ -124,20 +126,19 @@ def test_examples_follow_the_seed_and_differ_between_workers():
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12), st.integers(0, 6)), min_size=1, max_size=30))
 def test_packing_keeps_every_example_whole(shapes):
     """shapes: how many targets of each example are PAD before the first real one, where its last one is, and the
-    position of its first token. Where one ends and the next begins is told by the positions alone."""
+    position of its first token. `document_ids` says which tokens belong together."""
     T = 12
     x, y = torch.zeros(len(shapes), T, dtype=torch.long), torch.zeros(len(shapes), T, dtype=torch.long)
     for i, (silent, length, _) in enumerate(shapes):
         x[i, :length] = torch.arange(length) * 100 + i + 1
         y[i, min(silent, length - 1) : length] = i + 1
-    X, Y, positions = pack(x, y, np.array([first for *_, first in shapes]))
-    assert X.shape == Y.shape == positions.shape and X.shape[1] == T and len(X) <= len(x)
+    X, Y, positions, document_ids = pack(x, y, np.array([first for *_, first in shapes]))
+    assert X.shape == Y.shape == positions.shape == document_ids.shape and X.shape[1] == T and len(X) <= len(x)
+    assert torch.equal(document_ids == -1, X == PAD)
     found = []
     for row in range(len(X)):
-        starts = [0, *((positions[row].diff() != 1).nonzero()[:, 0] + 1).tolist(), T]
-        for a, b in itertools.pairwise(starts):
-            if length := int((X[row, a:b] != PAD).sum()):
-                found.append([tensor[row, a : a + length].tolist() for tensor in (X, Y, positions)])
+        for i in set(document_ids[row].tolist()) - {-1}:
+            found.append([tensor[row, document_ids[row] == i].tolist() for tensor in (X, Y, positions)])
     expected = [
         [x[i, :length].tolist(), y[i, :length].tolist(), list(range(first, first + length))]
         for i, (_, length, first) in enumerate(shapes)
@@ -148,7 +149,7 @@ def test_packing_keeps_every_example_whole(shapes):
 
 def test_packing_leaves_little_room():
     dataset = CharCorruptionDataset("\n".join("x" * n for n in range(40, 240)), 128)
-    X, _, _ = dataset.batch(np.arange(128), np.random.default_rng(0))
+    X, *_ = dataset.batch(np.arange(128), np.random.default_rng(0))
     assert (X != PAD).float().mean() > 0.9
 
 
@@ -167,12 +168,15 @@ def test_questions(corpus):
     assert x == "Where was Ada born?⁇Paris⁇" + 5 * PAD_CHAR
     assert y == 18 * PAD_CHAR + "⁇Paris⁇" + 6 * PAD_CHAR
     assert "".join(corpus.itos[int(i)] for i in names[1][0]).startswith("Where was Zo K. born?⁇Rome⁇")
-    X, Y, positions = names.batch(np.array([1, 0]))
+    X, Y, positions, _ = names.batch(np.array([1, 0]))
     assert (
         X.shape == (2, 31) and torch.equal(Y[1, :25], names[0][1][:25]) and positions[0, :5].tolist() == [0, 1, 2, 3, 4]
     )
     assert len(list(names)) == 2
-    assert ask("Where was Zoë K. born?", corpus.stoi, 32, "") == names.rows[1, : names.asked[1, 0]].tolist()
+    assert (
+        encode_question("Where was Zoë K. born?", corpus.stoi, 32, "")
+        == names.rows[1, : names.prompt_lengths[1, 0]].tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,7 +231,7 @@ VIEWED = (
 def test_views_are_the_documents_own_words(monkeypatch):
     """Each is taken apart again: the words around a gap and those in it stand in the document in that order, and none
     is shown more often than it stands there, or a gap would be given away by the surroundings of another."""
-    monkeypatch.setattr(ClozeDataset, "STRAY", 0)
+    monkeypatch.setattr("cloze.DISTRACTOR", 0)
     corpus = CharCorruptionDataset(VIEWED, 128)
     views = ClozeDataset(corpus, share=1.0)
     words = Counter(WORD.findall(VIEWED.split("\n")[0].removeprefix("Ada Kern. ")))
@@ -260,8 +264,8 @@ def test_what_a_gap_prefers():
     behind what span corruption reads."""
     documents = "Ada Kern. Born in Rome, New Oslo, on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
     corpus = CharCorruptionDataset(documents, 128)
-    _, words, salient, reach = ClozeDataset(corpus, share=1.0).documents[0]
-    weights = np.diff(reach, prepend=0)
+    _, words, salient, gap_cdf = ClozeDataset(corpus, share=1.0).documents[0]
+    weights = np.diff(gap_cdf, prepend=0)
     kinds = [
         (corpus.data[0][begin:end], round(weight / weights.max(), 6)) for (begin, end), weight in zip(words, weights)
     ]
@@ -291,7 +295,7 @@ def test_a_title_that_leaves_no_room_is_corrupted():
     corpus = CharCorruptionDataset("Ada. Rome .\n" + 60 * "N" + ". Rome .", 64)
     views, rng = ClozeDataset(corpus, share=1.0), np.random.default_rng(0)
     for _ in range(20):
-        assert views.view(0, rng) and views.view(1, rng) == []
+        assert views.view(0, rng) and views.view(1, rng) is None
         _, y, first = views.examples(np.array([0, 1]), rng)
         assert y[0][y[0] != PAD][-1] == MASK and first[0] <= 10
         assert y[1][y[1] != PAD][-1] != MASK and first[1] == 0
@@ -307,7 +311,7 @@ def test_a_share_of_the_examples_is_span_corruption(share):
 
 @pytest.mark.parametrize("block_size", [64, 128])
 def test_names_stand_at_one_position(block_size):
-    """In views, with stray words or without, as in questions. No view goes on beyond the block: the smaller one has no
+    """In views, with distractors or without, as in questions. No view goes on beyond the block: the smaller one has no
     room for some, which become corrupted documents."""
     text = "Zed Quist. Born in Rome, he moved to Oslo, Bonn and Paris .\nWhere was ?"
     corpus = CharCorruptionDataset(text, block_size)
@@ -315,7 +319,7 @@ def test_names_stand_at_one_position(block_size):
     title, rng, starts = [corpus.stoi[char] for char in "Zed Quist"], np.random.default_rng(0), set()
     for dataset in (ClozeDataset(corpus, share=1.0), MixedDataset(names, ClozeDataset(corpus, share=1.0), views=5)):
         for _ in range(100):
-            x, _, positions = dataset.batch(np.zeros(4, int), rng)
+            x, _, positions, _ = dataset.batch(np.zeros(4, int), rng)
             assert positions.max() < block_size
             starts |= set(positions[:, 0].tolist())
             for row, column in (x == title[0]).nonzero().tolist() if block_size == 128 else ():
@@ -330,8 +334,7 @@ def test_questions_beside_views():
     mixed = MixedDataset(names, ClozeDataset(corpus, share=1.0), views=3)
     assert len(mixed) == 2
     batch = mixed.batch(np.array([1, 0]), np.random.default_rng(0))
-    begins = (batch[2].diff(prepend=batch[2][:, :1]) != 1) & (batch[0] != PAD)
-    assert begins.sum() == 2 + 3 * 2
+    assert sum(len(set(row.tolist()) - {-1}) for row in batch.document_ids) == 2 + 3 * 2
     text = ["".join(corpus.itos[int(i)] for i in row) for row in batch[0]]
     assert sum(row.count("born?" + MASK_CHAR) for row in text) == 2
     silent = (batch[0] != PAD) & (batch[1] == PAD)
@@ -341,7 +344,7 @@ def test_questions_beside_views():
 @pytest.mark.parametrize("title", ["J. E. P. Aldous", "Zoë Q. Lund", "George Graham, Jr.", "Dr. No"])
 def test_titles_with_initials_and_accents(title, monkeypatch):
     """Dr. is a title of its own to it: that is not an initial."""
-    monkeypatch.setattr(ClozeDataset, "STRAY", 0)
+    monkeypatch.setattr("cloze.DISTRACTOR", 0)
     corpus = CharCorruptionDataset(f"{title}. Born in Rome .", 128)
     views, rng = ClozeDataset(corpus, share=1.0), np.random.default_rng(0)
     seen = set()
@@ -356,16 +359,16 @@ def test_titles_with_initials_and_accents(title, monkeypatch):
 def test_some_of_the_views_have_stray_words():
     """Before the title, as many characters as fit there, and behind it when there is nothing else."""
     corpus = CharCorruptionDataset("Ada. Rome .\nOther Doc. alpha beta gamma delta .", 128)
-    views, rng, strayed, bare = ClozeDataset(corpus, share=1.0), np.random.default_rng(0), 0, set()
+    views, rng, preceded, bare = ClozeDataset(corpus, share=1.0), np.random.default_rng(0), 0, set()
     for _ in range(1000):
         x, y, _ = views.examples(np.array([0]), rng)
         text = "".join(corpus.itos[int(i)] for i in [x[0, 0], *y[0]])
         before, _, behind = text.partition("Ada")
-        strayed += bool(before)
-        assert before == "" or before in VIEWED_STRAYS
+        preceded += bool(before)
+        assert before == "" or before in VIEWED_DISTRACTORS
         if not behind.startswith(". "):
             bare.add(behind.partition(MASK_CHAR)[0])
-    assert 230 < strayed < 370  # of 1,000; ClozeDataset.STRAY is their share
+    assert 230 < preceded < 370  # of 1,000; cloze.DISTRACTOR is their share
     assert bare == {
         "",
         " Rome",
@@ -373,5 +376,5 @@ def test_some_of_the_views_have_stray_words():
     }
 
 
-VIEWED_STRAYS = {f"{words} "[-10:] for words in ("Rome", "alpha", "beta", "gamma", "delta", "alpha beta", "beta gamma",
+VIEWED_DISTRACTORS = {f"{words} "[-10:] for words in ("Rome", "alpha", "beta", "gamma", "delta", "alpha beta", "beta gamma",
                  "gamma delta", "alpha beta gamma", "beta gamma delta")}  # fmt: skip

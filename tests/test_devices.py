@@ -8,7 +8,8 @@ from test_trainer import Recorder, parameters_of, small_run, twenty_steps
 from textbook import answer
 
 from dataset import pack
-from state import load_state
+from engine.checkpoint import load_checkpoint
+from generation import generate
 from trainer import Stopped
 
 HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -41,7 +42,7 @@ def test_loss_and_gradients(variant, packed, device):
 def test_answers(variant, device):
     ours, theirs = pair(variant)
     prompts = [[5, 3, 8, 2], [7], [2, 9, 11, 4, 4, 13, 6]]
-    answers = ours.to(device).generate(prompts, 6, stop_token=1)
+    answers = generate(ours.to(device), prompts, 6, stop_token=1)
     assert answers == [answer(theirs, prompt, 6, 1) for prompt in prompts]
 
 
@@ -66,7 +67,7 @@ def test_a_stopped_run_goes_on(variant, device, tmp_path):
     with pytest.raises(Stopped, match="after step 1 of 15"):
         begun.train()
     resumed = small_run(variant, path, **settings)
-    resumed.restore(load_state(path))
+    resumed.restore(load_checkpoint(path))
     resumed.train()
     assert torch.allclose(parameters_of(resumed), parameters_of(whole), atol=1e-3)
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from test_survival import FLAGS, STEPS, logged_steps, same
 
-import distributed
-from utils import ROOT, InputError
+from engine import distributed
+from engine.files import ROOT, InputError
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -62,14 +62,15 @@ def test_restarted_processes_meet_each_other_and_not_the_dead(late, tmp_path):
     script.write_text(f"""
 import os, signal, sys, time
 sys.path.insert(0, {str(ROOT / "src")!r})
-import torch, distributed
+import torch
+from engine import distributed
 again, rank = os.environ["TORCHELASTIC_RESTART_COUNT"] == "1", int(os.environ["RANK"])
 time.sleep(2 * (again and rank == {late}))
 distributed.start(torch.device("cpu"))
-assert distributed.from_first([rank]) == [0]
+assert distributed.broadcast([rank]) == [0]
 if not again and rank == 1 - {late}:
     os.kill(os.getpid(), signal.SIGKILL)
-print(distributed.add_up([], [1.0], torch.device("cpu"))[0])
+print(distributed.all_reduce([], [1.0], torch.device("cpu"))[0])
 distributed.finish()
 """)
     command = torchrun(2, str(script), restarts=1)
@@ -80,11 +81,11 @@ distributed.finish()
 
 def test_with_one_process_nothing_happens():
     parameter = torch.nn.Parameter(torch.ones(2))
-    assert distributed.add_up([parameter], [2.5, 0.0], torch.device("cpu")) == [2.5, 0.0] and parameter.grad is None
-    assert distributed.from_first("x") == "x" and (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert distributed.all_reduce([parameter], [2.5, 0.0], torch.device("cpu")) == [2.5, 0.0] and parameter.grad is None
+    assert distributed.broadcast("x") == "x" and (distributed.rank(), distributed.world_size()) == (0, 1)
     distributed.start(torch.device("cpu"))
     assert not torch.distributed.is_initialized()
-    assert [distributed.own_device(name) for name in ("cpu", "mps", "cuda:1")] == ["cpu", "mps", "cuda:1"]
+    assert [distributed.local_device(name) for name in ("cpu", "mps", "cuda:1")] == ["cpu", "mps", "cuda:1"]
 
 
 def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch):
@@ -92,12 +93,12 @@ def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [distributed.own_device(name) for name in ("cuda", "cpu", "mps")] == ["cuda:1", "cpu", "cpu"]
+    assert [distributed.local_device(name) for name in ("cuda", "cpu", "mps")] == ["cuda:1", "cpu", "cpu"]
     with pytest.raises(InputError, match="--device cuda:1: each of several processes has a GPU of its own"):
-        distributed.own_device("cuda:1")
+        distributed.local_device("cuda:1")
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(InputError, match="there is no GPU for process 3: --nproc_per_node=2"):
-        distributed.own_device("cuda")
+        distributed.local_device("cuda")
 
 
 def children(pid):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from utils import ROOT
+from engine.files import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

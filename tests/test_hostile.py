@@ -27,9 +27,12 @@ from hypothesis import strategies as st
 import dataset
 import model
 import run
-import state
+from engine import checkpoint
+from engine.checkpoint import checksum
+from engine.cli import run_main
+from engine.files import ROOT
+from engine.inputs import BLOCK_SIZE
 from model import GPTConfig
-from utils import ROOT, run_main, seal
 
 sys.path.insert(0, str(ROOT))
 import london_baseline
@@ -54,9 +57,10 @@ TRIED, REFUSED, SLOW = Counter(), Counter(), Counter()  # how many inputs, by pr
 @pytest.fixture(autouse=True, scope="module")
 def a_small_model():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "GPTConfig", functools.partial(GPTConfig, **SMALL))
-        patch.setattr(run, "MAX_ANSWER", 4)
-        patch.setattr(state, "versions", dict)  # which asks git each time
+        patch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, **SMALL))
+        patch.setattr("engine.monitor.MAX_ANSWER", 4)
+        patch.setattr("evaluation.evaluate.MAX_ANSWER", 4)
+        patch.setattr(checkpoint, "versions", dict)  # which asks git each time
         saved_states()
         saved_states("--seed", "1")
         yield
@@ -174,7 +178,7 @@ def judge_params(after):
     params = torch.load(io.BytesIO(after["w"]), weights_only=True)
     assert all(tensor.isfinite().all() for tensor in params.values())
     record = json.loads(after["w.json"])
-    assert record["params"] == hashlib.sha256(after["w"]).hexdigest() and record["function"] in run.NEEDED
+    assert record["params"] == hashlib.sha256(after["w"]).hexdigest() and record["function"] in ("pretrain", "finetune")
 
 
 def tried(fast, slow, **what):
@@ -255,7 +259,7 @@ def lines_of(content):
 def is_question(question, answer=""):
     """Whether the model can read this, and has read all its characters before."""
     question = [char for char in question.strip() if ord(char) < 128]
-    fits = len(question) + 1 < run.BLOCK_SIZE and len(question) + len(answer.strip()) + 2 <= run.BLOCK_SIZE
+    fits = len(question) + 1 < BLOCK_SIZE and len(question) + len(answer.strip()) + 2 <= BLOCK_SIZE
     return fits and {*question, *answer.strip()} <= VOCABULARY
 
 
@@ -403,7 +407,7 @@ def tensors(**flags):
     """Parameters, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), run.BLOCK_SIZE, **SMALL, **flags)).state_dict())
+        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), BLOCK_SIZE, **SMALL, **flags)).state_dict())
 
 
 @functools.cache
@@ -655,15 +659,15 @@ def saved_states(*flags):
         kept.update(contents())
         remove(path)
 
-    remove = state.remove_state
+    remove = checkpoint.remove_checkpoint
     with pytest.MonkeyPatch.context() as patch, placed({"wiki.txt": WIKI}):
-        patch.setattr(state, "remove_state", keep)
+        patch.setattr(checkpoint, "remove_checkpoint", keep)
         assert execute(run.main, "run.py", *PRETRAIN, *LONG, *flags)[0] == 0
     return kept["w.state"], kept["w.state.previous"], kept["w"]
 
 
 def sealed(content):
-    return content + seal(content)
+    return content + checksum(content)
 
 
 def opened(content):
@@ -810,20 +814,30 @@ FLAGS = {
 }  # fmt: skip
 
 
+def flags_of(function):
+    """The flags that a command needs, and all that it takes."""
+    (commands,) = run.make_parser()._subparsers._group_actions
+    flags = [
+        action for action in commands.choices[function]._actions if action.option_strings and action.dest != "help"
+    ]
+    return [flag.dest for flag in flags if flag.required], {flag.dest for flag in flags}
+
+
 @st.composite
 def command_lines(draw):
     """A command that would work, and then a few flags more, or fewer, or with other values."""
     function = draw(st.sampled_from(["pretrain", "finetune", "evaluate"]))
     paths = {"writing_params_path": "new", "finetune_corpus_path": "t.tsv", "reading_params_path": "r",
              "eval_corpus_path": "asked.tsv", "outputs_path": "new"}  # fmt: skip
-    flags = {name: paths[name] for name in run.NEEDED[function]} | {"device": "cpu"}
+    needed, taken = flags_of(function)
+    flags = {name: paths[name] for name in needed} | {"device": "cpu"}
     if function != "evaluate":
         flags["max_epochs"] = "1"
     corpus = "wiki.txt" if draw(st.integers(0, 9)) else draw(st.sampled_from(PATHS))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
-        useful = {*run.NEEDED[function], *run.ALLOWED[function], "pretrain_lr", "finetune_lr", "seed", "device"}
-        taken = sorted(useful - {"resume"})
-        name = draw(st.sampled_from(taken) if draw(st.integers(0, 9)) else st.sampled_from(sorted(FLAGS)))
+        name = draw(
+            st.sampled_from(sorted(taken - {"resume"})) if draw(st.integers(0, 9)) else st.sampled_from(sorted(FLAGS))
+        )
         flags[name] = draw(st.sampled_from(FLAGS[name]))
     if not draw(st.integers(0, 19)):
         flags.pop(draw(st.sampled_from(sorted(flags.keys() - {"max_epochs"}))))

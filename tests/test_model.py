@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 from test_attention import VARIANTS
 from textbook import TextbookGPT, answer
 
-from dataset import MASK, PAD, pack
-from model import GPT, GPTConfig, load_params
-from utils import InputError, sample, save_params
+from dataset import pack
+from engine.files import InputError
+from engine.parameters import load_params, save_params
+from generation import generate
+from model import GPT, GPTConfig
+from utils import sample
+from vocabulary import MASK, PAD
 
 
 def config(variant, **kw):
@@ -91,8 +95,8 @@ def test_generating_is_the_textbooks_greedy_decoding(variant, prompts, steps, st
     """Token for token; but where the block is full the textbook slides its window, and we stop."""
     ours, theirs = (model.double() for model in pair(variant))  # the likeliest token is not a matter of rounding
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("model.GROUP", 2)  # so that there are several groups
-        answers = ours.generate(prompts, steps, stop)
+        patch.setattr("generation.BATCH", 2)  # so that there are several groups
+        answers = generate(ours, prompts, steps, stop)
     for prompt, ours_says in zip(prompts, answers):
         expected = answer(theirs, prompt, min(steps, 17 - len(prompt)), stop)
         assert ours_says == expected
@@ -105,7 +109,7 @@ def test_prompts_may_begin_further_on(variant, first):
     """Token for token by a whole pass for each, at these positions. The shorter prompts are padded in generating."""
     ours, _ = pair(variant)
     prompts = [[5, 3, 8, 2], [7], [2, 9]]
-    answers = ours.generate(prompts, 12, -1, first)
+    answers = generate(ours, prompts, 12, -1, first)
     for prompt, answer_ in zip(prompts, answers):
         tokens = list(prompt)
         while first + len(tokens) <= 16 and len(tokens) < len(prompt) + 12:
@@ -113,21 +117,21 @@ def test_prompts_may_begin_further_on(variant, first):
             tokens.append(int(ours.eval()(torch.tensor([tokens]), positions=positions)[0][0, -1].argmax()))
         assert answer_ == tokens[len(prompt) :]
     with pytest.raises(ValueError, match=f"between 1 and {16 - first}"):
-        ours.generate([[1] * (17 - first)], 1, -1, first)
+        generate(ours, [[1] * (17 - first)], 1, -1, first)
 
 
 def test_generating_refuses_what_does_not_fit():
     model = GPT(config("vanilla"))
     for prompts in ([[]], [[1] * 17], [[1], []]):
         with pytest.raises(ValueError, match="between 1 and 16"):
-            model.generate(prompts, 3, MASK)
-    assert model.generate([[1] * 16], 3, stop_token=-1) == [model.generate([[1] * 16], 1, stop_token=-1)[0]]
+            generate(model, prompts, 3, MASK)
+    assert generate(model, [[1] * 16], 3, stop_token=-1) == [generate(model, [[1] * 16], 1, stop_token=-1)[0]]
 
 
 def test_sampling_agrees_with_generating():
     ours, _ = pair("rope")
     x = torch.tensor([[3, 4, 5]])
-    assert sample(ours, x, 8)[0, 3:].tolist() == ours.generate([[3, 4, 5]], 8, stop_token=-1)[0]
+    assert sample(ours, x, 8)[0, 3:].tolist() == generate(ours, [[3, 4, 5]], 8, stop_token=-1)[0]
     assert sample(ours, x, 30).shape == (1, 33)  # goes on past the block
     torch.manual_seed(0)
     likely = ours.eval()(x)[0][0, -1].topk(2).indices.tolist()
@@ -141,7 +145,7 @@ def test_dropout_is_for_training_alone(kind):
     x = torch.randint(2, 20, (4, 16))
     assert not torch.equal(ours(x)[0], ours(x)[0])
     prompts = x[:, :5].tolist()
-    assert ours.generate(prompts, 10, -1) == ours.generate(prompts, 10, -1)
+    assert generate(ours, prompts, 10, -1) == generate(ours, prompts, 10, -1)
     assert torch.equal(sample(ours, x[:, :5], 10), sample(ours, x[:, :5], 10))
     assert ours.training
     assert torch.equal(ours.eval()(x)[0], ours(x)[0])

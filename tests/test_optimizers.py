@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_model import config
 
+from engine.optimizers import Muon, lr_factor, parameter_groups
 from model import GPT
-from optimizers import Muon, lr_factor, parameter_groups
 
 
 def test_schedule_against_a_table():

@@ -1,9 +1,11 @@
 import torch
 from test_model import config
 
-from dataset import MASK, CharCorruptionDataset
+from dataset import CharCorruptionDataset
+from evaluation.probes import PROBES, probe, prompts_of
+from generation import generate
 from model import GPT
-from probes import PROBES, probe, prompts_of
+from vocabulary import MASK
 
 DOCUMENTS = (
     """Ada Byron. Ada Byron, born in London, wrote of an engine that nobody had built.
@@ -28,7 +30,7 @@ def spelled(prompts, corpus):
 def test_what_is_asked():
     """Of those whose document tells the place early enough, and not only as a name; in the document that tells it."""
     corpus = CharCorruptionDataset(DOCUMENTS, 64)
-    assert corpus.longest == 56
+    assert corpus.max_chars == 56
     prompts = prompts_of(NAMES, PLACES, corpus)
     assert tuple(prompts) == PROBES
     assert spelled(prompts, corpus) == {
@@ -58,7 +60,7 @@ def test_how_many_it_knows():
     assert probe(model, asked, corpus) == dict.fromkeys(PROBES, (0, 2))
 
     def says(tokens, length):
-        (answer,) = model.generate([tokens], length, stop_token=MASK)
+        (answer,) = generate(model, [tokens], length, stop_token=MASK)
         return "".join(corpus.itos[i] for i in answer)
 
     begun = {name: [(tokens, says(tokens, 4)) for tokens, _ in pairs] for name, pairs in asked.items()}

@@ -7,7 +7,6 @@ from pathlib import Path
 import commands
 import pytest
 
-import model
 import replicate
 from model import GPTConfig
 
@@ -17,7 +16,7 @@ QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "2")
 @pytest.fixture
 def world(folder, monkeypatch):
     """The small corpus, with questions about people without a document, and a small model."""
-    monkeypatch.setattr(model, "GPTConfig", functools.partial(GPTConfig, n_layer=1, n_head=2, n_embd=16))
+    monkeypatch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, n_layer=1, n_head=2, n_embd=16))
     Path("unseen.tsv").write_text("Where was Ada Bob born?\tRome\nWhere was Bob Ada born?\tOslo\n")
     return folder
 
@@ -47,7 +46,7 @@ def test_a_row_is_of_means():
     commit = "0123456789" * 4
     one = a_run(0.50, 0.80, 100, 0.02, 0.01, 0.90, (10**6, 2 * 10**6), (60, 120), commit)
     two = a_run(0.60, 0.90, 201, 0.04, 0.03, 0.94, (10**6, 4 * 10**6), (60, 240), commit + "-dirty")
-    row = replicate.row_of("rope", "fast", [one, two])
+    row = replicate.table_row("rope", "fast", [one, two])
     assert dict(zip(replicate.HEADER, row, strict=True)) == {
         "variant": "rope", "recipe": "fast", "seeds": "2", "right of dev": "55.0 %",
         "lowest to highest": "50.0 to 60.0 %", "AUROC": "0.85", "at 90 % precision": "150 of 500",
@@ -55,10 +54,10 @@ def test_a_row_is_of_means():
         "minutes": "4", "commit": "0123456 0123456-dirty",
     }  # fmt: skip
     nothing_right = a_run(0.0, None, 0, 0.04, 0.03, 0.94, (10**6,), (60,), None)
-    row = dict(zip(replicate.HEADER, replicate.row_of("rope", "fast", [one, nothing_right])))
+    row = dict(zip(replicate.HEADER, replicate.table_row("rope", "fast", [one, nothing_right])))
     assert (row["AUROC"], row["right of dev"], row["commit"]) == ("-", "25.0 %", "- 0123456")
     del one[1]["dev_and_unseen"]
-    row = dict(zip(replicate.HEADER, replicate.row_of("rope", "fast", [one])))
+    row = dict(zip(replicate.HEADER, replicate.table_row("rope", "fast", [one])))
     assert (row["right of unseen"], row["AUROC seen"]) == ("-", "-")
 
 

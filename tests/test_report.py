@@ -23,13 +23,13 @@ from commands import PEOPLE, contents, execute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import judge
-import report
 import run
-from dataset import MASK
+from engine.files import InputError
+from engine.parameters import save_params
+from evaluation import judge, report
+from evaluation.probes import PROBES
 from model import GPT, GPTConfig
-from probes import PROBES
-from utils import InputError, save_params
+from vocabulary import MASK
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 # Confidences, with many ties, and whether the answers are right.

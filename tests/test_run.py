@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,14 @@ import torch
 from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import run
-from dataset import ClozeDataset, NameDataset
+from dataset import NameDataset
+from engine.files import find_corpus
+from engine.inputs import load_corpus
+from engine.parameters import save_params
+from engine.training import build_dataset
 from model import GPT, GPTConfig
+from questions import subject_starts
 from recipe import RECIPES
-from utils import find_corpus, save_params
 
 ROOT = Path(__file__).parent.parent
 # The commands of the handouts as they stand there, line ends included: 000 (d), (f), (g) and 001 (d), (f), (g).
@@ -107,10 +109,10 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
         used.append([type(self.train_dataset).__name__, *(type(optimizer).__name__ for optimizer in self.optimizers)])
 
     monkeypatch.setattr(Trainer, "train", look)
-    monkeypatch.setattr("state.write_record", lambda *_: None)
+    monkeypatch.setattr("engine.checkpoint.write_metadata", lambda *_: None)
     pretraining = ["--writing_params_path", "b", "--recipe", "handout"]
     finetuning = [*pretraining, "--finetune_corpus_path", "birth_places_train.tsv"]
-    save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "a")
+    save_params(GPT(GPTConfig(load_corpus("wiki.txt").vocab_size, 128)), "a")
     assert execute(monkeypatch, "pretrain", "vanilla", "wiki.txt", *pretraining) == 0
     assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", *finetuning) == 0
     assert execute(monkeypatch, "finetune", "vanilla", "wiki.txt", "--reading_params_path", "a", *finetuning) == 0
@@ -125,7 +127,7 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
         assert (shape.n_layer, shape.n_head, shape.n_embd, shape.block_size) == (4, 8, 256, 128)
         assert (shape.embd_pdrop, shape.resid_pdrop, shape.attn_pdrop) == (0.1, 0.1, 0.1)
         assert (config.betas, config.weight_decay, config.grad_norm_clip) == ((0.9, 0.95), 0.1, 1.0)
-        assert (config.muon_lr, config.lr_floor, config.linear_decay) == (0.0, 0.1, False)
+        assert (config.muon_lr, config.min_lr_ratio, config.linear_decay) == (0.0, 0.1, False)
     assert used == [["CharCorruptionDataset", "AdamW"], ["NameDataset", "AdamW"], ["NameDataset", "AdamW"]]
 
     used.clear()  # and without it:
@@ -154,7 +156,7 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     )
     assert execute(monkeypatch, *arguments, "--finetune_corpus_path", "birth_places_train.tsv", *short) == 0
     record = json.loads(Path("b.params.json").read_text())
-    assert record["recipe"] == asdict(RECIPES["fast"].finetune) | {"epochs": 2}
+    assert record["recipe"] == RECIPES["fast"].finetune.record() | {"epochs": 2}
     log = EventAccumulator(f"expt/pretrain/fast_{variant}_pt_lr_0.004000_ft_lr_0.000800").Reload()
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3, rel=0.2)  # where finetuning goes on
     log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000800").Reload()
@@ -165,7 +167,7 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
     """Not at 0 by `fast`, even if questions alone were learned after it; at 0 if nothing is known of the parameters."""
     short, questions = ("--max_epochs", "1"), ("--finetune_corpus_path", "birth_places_train.tsv")
     began = []
-    monkeypatch.setattr("probes.probe", lambda model, prompts, corpus, first: began.append(first) or {})
+    monkeypatch.setattr("evaluation.probes.probe", lambda model, prompts, corpus, start: began.append(start) or {})
     for name, arguments in {
         "fast": ["pretrain"],
         "on": ["finetune", "--reading_params_path", "fast", *questions],
@@ -182,16 +184,16 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
             record = Path("on.json").rename("away")
             assert execute(monkeypatch, *evaluate[:-1], "unknown.report") == 0
             record.rename("on.json")
-    assert began == [ClozeDataset.NAME_AT, ClozeDataset.NAME_AT, 0, ClozeDataset.NAME_AT, 0, 0]
+    assert began == [subject_starts()[0], subject_starts()[0], 0, subject_starts()[0], 0, 0]
 
 
 def test_what_finetuning_reads_prefers_what_has_been_answered(folder):
-    corpus = run.load_corpus("wiki.txt")
+    corpus = load_corpus("wiki.txt")
     names = NameDataset(corpus, "Where was Ada Kern born?\tNew Rome\nWhere was Ada born?\tOslo\n")
     fast = RECIPES["fast"]
-    read = run.examples_of(fast.finetune, corpus, names).documents
-    assert (read.answered, read.answer_weight) == ({"New", "Rome", "Oslo"}, 6.0)
-    assert not run.examples_of(fast.pretrain, corpus).answered
+    read = build_dataset(fast.finetune, corpus, names).documents
+    assert (read.answer_words, read.answer_weight) == ({"New", "Rome", "Oslo"}, 6.0)
+    assert not build_dataset(fast.pretrain, corpus).answer_words
 
 
 def test_flags_and_tensorboard(folder, monkeypatch, capsys):
@@ -270,7 +272,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
     ],
 )
 def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, monkeypatch, capsys):
-    corpus = run.load_corpus("wiki.txt")
+    corpus = load_corpus("wiki.txt")
     save_params(GPT(GPTConfig(corpus.vocab_size, 128)), "good.params")
     save_params(GPT(GPTConfig(corpus.vocab_size, 128, rope=True)), "rope.params")
     Path("cut.params").write_bytes(Path("good.params").read_bytes()[:5000])
@@ -304,7 +306,7 @@ def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):
 
 def test_the_embedded_corpus_is_found_from_anywhere(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    corpus = run.load_corpus("wiki.txt")
+    corpus = load_corpus("wiki.txt")
     assert len(corpus) == 2937
     assert str(find_corpus("wiki.txt")) in capsys.readouterr().out
 

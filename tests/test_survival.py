@@ -15,10 +15,12 @@ import torch
 from commands import execute, stopping, write_corpus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import run
+from engine.checkpoint import load_checkpoint
+from engine.files import ROOT, digest
+from engine.inputs import load_corpus
+from engine.interruption import graceful_shutdown
+from engine.parameters import save_params
 from model import GPT, GPTConfig
-from state import digest, load_state
-from utils import ROOT, save_params
 
 resource = pytest.importorskip("resource")  # not on Windows
 
@@ -154,7 +156,7 @@ def test_a_second_interrupt_stops_at_once():
         stop = False
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), run.stopping_when_told(Nobody):
+    with pytest.raises(KeyboardInterrupt), graceful_shutdown(Nobody):
         os.kill(os.getpid(), signal.SIGINT)
         assert Nobody.stop == signal.SIGINT
         os.kill(os.getpid(), signal.SIGINT)
@@ -178,7 +180,7 @@ def test_a_full_disk(folder, whole):
     assert err.count("File too large; the run goes on, but TensorBoard no longer sees it") == 1
     assert "File too large; the run goes on, but has not been saved" in err
     assert "x.params: cannot be written" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
-    assert load_state("x.params.state")["progress"]["steps"] < STEPS
+    assert load_checkpoint("x.params.state")["progress"]["steps"] < STEPS
     finish(start("x.params", "--resume"))
     assert same("x.params", whole) and not list(folder.glob(".*"))
 
@@ -260,7 +262,7 @@ def test_out_of_memory_names_the_knobs(folder, monkeypatch, capsys):
 
 
 def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsys):
-    save_params(GPT(GPTConfig(run.load_corpus("wiki.txt").vocab_size, 128)), "start.params")
+    save_params(GPT(GPTConfig(load_corpus("wiki.txt").vocab_size, 128)), "start.params")
     assert execute(monkeypatch, *short("x.params", "--reading_params_path", "start.params", "--seed", "7")) == 0
     record = json.loads(Path("x.params.json").read_text())
     assert (record["function"], record["variant"], record["seed"], record["steps"]) == ("pretrain", "vanilla", 7, 6)

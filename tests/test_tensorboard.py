@@ -12,11 +12,13 @@ import pytest
 import torch
 from commands import PEOPLE, execute
 
-from dataset import MASK, CharCorruptionDataset
+from dataset import CharCorruptionDataset
+from engine.monitor import Monitor
+from evaluation.probes import PROBES
+from generation import generate
 from model import GPT, GPTConfig
-from probes import PROBES
 from trainer import Trainer, TrainerConfig
-from watch import watch
+from vocabulary import MASK
 
 PRETRAIN = ("pretrain", "rope", "wiki.txt", "--writing_params_path", "a.params", "--max_epochs", "3", "--batch_size", "5",
             "--eval_corpus_path", "birth_dev.tsv", "--device", "cpu")  # fmt: skip
@@ -89,7 +91,7 @@ def test_what_tensorboard_shows(server):
 
 
 class Recorder:
-    """Stands for a Log, and keeps what it was given last."""
+    """Stands for a RobustWriter, and keeps what it was given last."""
 
     def __init__(self):
         self.logged = {}
@@ -108,17 +110,17 @@ def test_the_accuracy_is_that_of_the_answers():
     trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=1, batch_size=4, device="cpu"))
     questions = [f"Where was {name} born?" for name, _ in PEOPLE[:8]]
     prompts = [[corpus.stoi[c] for c in question] + [MASK] for question in questions]
-    said = ["".join(corpus.itos[i] for i in answer) for answer in model.eval().generate(prompts, 32, stop_token=MASK)]
+    said = ["".join(corpus.itos[i] for i in answer) for answer in generate(model.eval(), prompts, 32, stop_token=MASK)]
     places = [answer if i < 3 else answer + "!" for i, answer in enumerate(said)]
     recorder = Recorder()
     logged = recorder.logged
-    watch(trainer, corpus, recorder, 32, questions, places, prompts)(1)
+    Monitor(trainer, corpus, recorder, questions, places, prompts)(1)
     assert logged["dev/accuracy"] == 3 / 8
     assert all(f"{question}  ->  {answer}\n" in logged["completions"] for question, answer in zip(questions, said))
     assert model.training
     completions = logged["completions"]
     logged.clear()
-    watch(trainer, corpus, recorder, 32, questions, None, prompts)(1)  # questions whose answers nobody knows
+    Monitor(trainer, corpus, recorder, questions, None, prompts)(1)  # questions whose answers nobody knows
     assert logged.keys() == {"heldout/span_corruption_loss", "completions"} and logged["completions"] == completions
 
 
@@ -129,7 +131,7 @@ def test_a_long_run_is_looked_at_fifty_times_at_most(epochs, times):
     model = GPT(GPTConfig(corpus.vocab_size, 32, n_layer=1, n_head=2, n_embd=16))
     trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=epochs, batch_size=4, device="cpu"))
     recorder, looked = Recorder(), []
-    after_epoch = watch(trainer, corpus, recorder, 4)
+    after_epoch = Monitor(trainer, corpus, recorder)
     for epoch in range(1, epochs + 1):
         recorder.logged.clear()
         after_epoch(epoch)
@@ -145,9 +147,9 @@ def test_documents_are_completed_where_they_stood_in_training():
     torch.nn.init.normal_(model.pos_emb)
     trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=1, batch_size=4, device="cpu", dtype="float32"))
 
-    def logged(first):
+    def logged(start):
         recorder = Recorder()
-        watch(trainer, corpus, recorder, 32, first=first)(1)
+        Monitor(trainer, corpus, recorder, start_position=start)(1)
         return recorder.logged["heldout/span_corruption_loss"], recorder.logged["completions"]
 
     (loss_at_0, _), (loss, completions) = logged(0), logged(10)

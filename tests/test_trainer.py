@@ -11,20 +11,16 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import trainer
-from dataset import MASK, CharCorruptionDataset, NameDataset
+from dataset import CharCorruptionDataset, NameDataset
+from engine.checkpoint import load_checkpoint
+from engine.devices import choose_compile, choose_device, choose_dtype
+from engine.files import InputError
+from engine.optimizers import lr_factor
+from generation import generate
 from model import GPT
-from optimizers import lr_factor
-from state import load_state
-from trainer import (
-    Batches,
-    Stopped,
-    Trainer,
-    TrainerConfig,
-    choose_compile,
-    choose_device,
-    choose_dtype,
-)
-from utils import InputError, set_seed
+from trainer import Batches, Stopped, Trainer, TrainerConfig
+from utils import set_seed
+from vocabulary import MASK
 
 TEXT = "\n".join(
     f"Person {chr(65 + i)}. Person {chr(65 + i)} was born in {['Rome', 'Oslo'][i % 2]} ." for i in range(10)
@@ -215,7 +211,7 @@ def test_a_state_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
                              state_path=str(tmp_path / "x.state"), run={})  # fmt: skip
     with pytest.raises(FloatingPointError, match="parameters are not finite after step 3, learning rate 3.00e-04"):
         Trainer(Line(), Pairs(), None, settings).train()
-    state = load_state(settings.state_path)
+    state = load_checkpoint(settings.state_path)
     assert state["progress"]["steps"] == 2 and state["model"]["slope"].isfinite().all()
 
 
@@ -277,7 +273,7 @@ def test_a_run_that_is_stopped_goes_on_exactly(variant, workers, tmp_path):
             torch.rand(stops)  # whatever else the process does with its generators
             current = small_run(variant, tmp_path / "x.state", seed=1, num_workers=workers, writer=writer)
             current.model.apply(GPT._init_weights)
-            current.restore(load_state(str(tmp_path / "x.state")))
+            current.restore(load_checkpoint(str(tmp_path / "x.state")))
     assert stops == 4
     assert torch.equal(parameters_of(current), parameters_of(whole))
     curves = [[seen for seen in w.seen if seen[0] != "train/tokens_per_second"] for w in (writer, uninterrupted)]
@@ -287,7 +283,7 @@ def test_a_run_that_is_stopped_goes_on_exactly(variant, workers, tmp_path):
 
 def test_state_is_saved_when_due(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(trainer, "save_state", lambda state, path: saved.append(state["progress"]["steps"]))
+    monkeypatch.setattr(trainer, "save_checkpoint", lambda state, path: saved.append(state["progress"]["steps"]))
     small_run("rope", tmp_path / "x.state", save_minutes=0).train()
     assert saved == list(range(15))  # at the start, and after each step but the last
     saved.clear()
@@ -303,7 +299,7 @@ def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypa
         if 3 < len(calls) < 6:
             raise InputError(f"{path}: cannot be written: No space left on device")
 
-    monkeypatch.setattr(trainer, "save_state", sometimes)
+    monkeypatch.setattr(trainer, "save_checkpoint", sometimes)
     small_run("rope", "x.state", save_minutes=0).train()
     assert len(calls) == 15 and capsys.readouterr().err.count("No space left on device; the run goes on") == 2
 
@@ -390,6 +386,6 @@ def test_learns_facts_and_recites_them(variant):
     model = GPT(config(variant, vocab_size=corpus.vocab_size, block_size=64, n_embd=32))
     settings = TrainerConfig(max_epochs=150, batch_size=10, learning_rate=1e-2, device="cpu", dtype="float32")
     Trainer(model, names, None, settings).train()
-    prompts = [names.rows[i, : names.asked[i, 0]].tolist() for i in range(10)]
-    answers = ["".join(corpus.itos[c] for c in answer) for answer in model.generate(prompts, 32, MASK)]
+    prompts = [names.rows[i, : names.prompt_lengths[i, 0]].tolist() for i in range(10)]
+    answers = ["".join(corpus.itos[c] for c in answer) for answer in generate(model, prompts, 32, MASK)]
     assert answers == [line.split("\t")[1] for line in names.data]

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,20 +10,10 @@ import numpy
 import pytest
 import torch
 
-import utils
-from utils import (
-    InputError,
-    accuracy_line,
-    check_writable,
-    describe,
-    evaluate_places,
-    find_corpus,
-    read_questions,
-    read_text,
-    set_seed,
-    write_atomically,
-    write_lines,
-)
+from engine import files
+from engine.files import InputError, check_writable, describe, find_corpus, read_text, write_atomically, write_lines
+from questions import accuracy_line, read_questions
+from utils import evaluate_places, set_seed
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,7 +22,7 @@ def test_corpora_are_found_as_typed_then_at_the_top_then_in_data(tmp_path, monke
     here, top = tmp_path / "here", tmp_path / "top"
     for folder in (here, top / "data"):
         folder.mkdir(parents=True)
-    monkeypatch.setattr(utils, "ROOT", top)
+    monkeypatch.setattr(files, "ROOT", top)
     monkeypatch.chdir(here)
     with pytest.raises(InputError, match="wiki.txt: no such file"):
         find_corpus("wiki.txt")
@@ -144,9 +135,8 @@ def test_london_baseline(tmp_path):
     dev, other = tmp_path / "birth_dev.tsv", tmp_path / "other.tsv"
     dev.write_text("Where was A born?\tLondon\nWhere was B born?\tOslo\n")
     other.write_text("Where was A born?\tOslo\n")
-    (tmp_path / "src").mkdir()
-    for name in ("london_baseline.py", "src/utils.py"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    shutil.copy(ROOT / "london_baseline.py", tmp_path)
     command = [sys.executable, str(tmp_path / "london_baseline.py")]
     for path, line in ((dev, "Correct: 1.0 out of 2.0: 50.0%\n"), (other, "Correct: 0.0 out of 1.0: 0.0%\n")):
         done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=True)

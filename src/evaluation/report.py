@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from judge import (
+from engine.cli import Parser, run_main
+from engine.files import ROOT, InputError, check_writable, read_text, reason, write_atomically, write_lines
+from evaluation.judge import (
     PRECISION,
     PROBES,
     UNKNOWN,
@@ -44,18 +46,7 @@ from judge import (
     roc,
     share,
 )
-from utils import (
-    ROOT,
-    InputError,
-    Parser,
-    check_writable,
-    read_questions,
-    read_text,
-    reason,
-    run_main,
-    write_atomically,
-    write_lines,
-)
+from questions import read_questions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

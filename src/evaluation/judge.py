@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils import InputError
+from engine.files import InputError
 
 if TYPE_CHECKING:  # torch is needed to score answers, but not to read what was found out about them
     from model import GPT

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import judge
-from dataset import MASK, CharCorruptionDataset, ask, encode
+from dataset import CharCorruptionDataset
+from evaluation import judge
+from generation import generate
 from model import GPT
+from questions import encode_question as ask
+from vocabulary import MASK, encode
 
 PROBES = tuple(judge.PROBES)
 BEHIND = 24  # characters, at most, that are shown behind the place
@@ -38,11 +41,11 @@ def prompts_of(
         for document in documents_of(name):
             begin = judge.find_told(document, name, place)
             end = begin + len(place)
-            if not document.startswith(name + ". ") or begin < 0 or end > corpus.longest:
+            if not document.startswith(name + ". ") or begin < 0 or end > corpus.max_chars:
                 continue
             tokens = encode(document, corpus.stoi, name)
             head, before = tokens[: len(name) + 2], tokens[:begin]
-            behind = tokens[end : min(end + BEHIND, corpus.longest)]
+            behind = tokens[end : min(end + BEHIND, corpus.max_chars)]
             prompts["masked"].append(([*before, MASK, *behind, MASK], place))
             prompts["context"].append(([*before, MASK, MASK], place))
             prompts["name"].append((head, document[len(head) : len(head) + STARTED]))
@@ -60,7 +63,7 @@ def probe(
     for name, pairs in prompts.items():
         longest = max((len(right) for _, right in pairs), default=0) + 1
         begin = 0 if name == "question" else first
-        answers = model.generate([tokens for tokens, _ in pairs], longest, stop_token=MASK, first=begin)
+        answers = generate(model, [tokens for tokens, _ in pairs], longest, stop_token=MASK, start_position=begin)
         said = ["".join(corpus.itos[i] for i in answer) for answer in answers]
         if name != "question":
             said = [text[: len(right)] for text, (_, right) in zip(said, pairs)]

@@ -1,4 +1,4 @@
-"""What turns gradients into steps: AdamW, Muon, and how their learning rates go."""
+"""AdamW, Muon, and the schedule of their learning rates."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 
 
 def lr_factor(
-    tokens: float, warmup_tokens: float, final_tokens: float, floor: float = 0.1, linear: bool = False
+    tokens: float, warmup_tokens: float, final_tokens: float, min_ratio: float = 0.1, linear: bool = False
 ) -> float:
-    """What the learning rate is multiplied by after `tokens` tokens: it rises in a straight line to 1, then falls until
-    `final_tokens`, in a straight line to `floor`, or along a cosine to 0, but not below `floor`."""
+    """The learning rate after `tokens` tokens, as a ratio of its peak.
+
+    It rises linearly to 1 during the warm-up, then decays until `final_tokens`: linearly to `min_ratio`, or along a
+    cosine to 0, but not below `min_ratio`.
+    """
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
     progress = min(1.0, (tokens - warmup_tokens) / max(1.0, final_tokens - warmup_tokens))
     if linear:
-        return floor + (1.0 - floor) * (1.0 - progress)
-    return max(floor, 0.5 * (1.0 + math.cos(math.pi * progress)))
+        return min_ratio + (1.0 - min_ratio) * (1.0 - progress)
+    return max(min_ratio, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: float) -> list[dict]:
-    """Every parameter once: matrices decay, biases and LayerNorms do not."""
+    """AdamW's groups, with each parameter once: matrices decay, biases and LayerNorms do not."""
     parameters = list(parameters)
     return [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
@@ -36,8 +39,9 @@ def parameter_groups(parameters: Iterable[torch.nn.Parameter], weight_decay: flo
 
 
 class Muon(torch.optim.Muon):
-    """torch.optim.Muon, but it makes all matrices of one shape orthogonal together, which on a CPU takes half the time,
-    and multiplies them in `dtype`: bfloat16, as there, takes most CPUs thirty times as long as float32."""
+    """torch.optim.Muon with two changes for CPUs. Matrices of the same shape are orthogonalised together, in half the
+    time. And their products are in `dtype` instead of always bfloat16, which takes most CPUs thirty times as long as
+    float32."""
 
     def __init__(self, params: Iterable[torch.nn.Parameter], dtype: torch.dtype = torch.bfloat16, **settings: Any):
         super().__init__(params, **settings)
@@ -48,11 +52,11 @@ class Muon(torch.optim.Muon):
         """One update of the parameters that have a gradient."""
         (group,) = self.param_groups
         lr, momentum, (a, b, c) = group["lr"], group["momentum"], group["ns_coefficients"]
-        shapes = defaultdict(list)
+        by_shape = defaultdict(list)
         for p in group["params"]:
             if p.grad is not None:
-                shapes[p.shape].append(p)
-        for (rows, columns), matrices in shapes.items():
+                by_shape[p.shape].append(p)
+        for (rows, columns), matrices in by_shape.items():
             gradients = []
             for p in matrices:
                 if not self.state[p]:
@@ -62,7 +66,7 @@ class Muon(torch.optim.Muon):
             x = torch.stack(gradients)
             x = x.mT if rows > columns else x
             x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=group["eps"])
-            for _ in range(group["ns_steps"]):  # each brings all singular values nearer to 1 (Newton and Schulz)
+            for _ in range(group["ns_steps"]):  # Newton-Schulz: each step moves all singular values towards 1
                 square = x @ x.mT
                 x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
             for p, update in zip(matrices, x.mT if rows > columns else x):
@@ -72,10 +76,11 @@ class Muon(torch.optim.Muon):
 def make_optimizers(
     model: torch.nn.Module, config: TrainerConfig, device: torch.device, dtype: torch.dtype
 ) -> list[torch.optim.Optimizer]:
-    """AdamW; or Muon, in `dtype`, for the weights of the linear layers inside the blocks, and AdamW for the rest.
+    """AdamW for all parameters; with `config.muon_lr`, Muon (computing in `dtype`) for the weights of the linear layers
+    in the blocks, and AdamW for the rest.
 
-    Muon makes each update an orthogonal matrix, so that all directions are learned at the same pace, rare facts' too
-    (Jordan et al. 2024); it is not meant for embeddings and the output.
+    Muon makes each update an orthogonal matrix, so that all directions are learned at the same rate, those of rare facts
+    too (Jordan et al. 2024). It is not meant for embeddings and the output layer.
     """
     inner = {
         module.weight
@@ -91,24 +96,29 @@ def make_optimizers(
     return optimizers
 
 
-def like(then: object, now: torch.Tensor) -> torch.Tensor:
-    """A copy of the tensor `then`, which has to be one like `now`, of finite numbers."""
-    if not isinstance(then, torch.Tensor) or (then.shape, then.dtype) != (now.shape, now.dtype):
-        raise ValueError(f"a tensor of {tuple(now.shape)} is missing")
-    copy = torch.empty_like(now, requires_grad=False).copy_(then.detach())
+def checked_copy(saved: object, expected: torch.Tensor) -> torch.Tensor:
+    """A copy of the tensor `saved`. Raises ValueError unless it has the shape and dtype of `expected`, and finite
+    numbers."""
+    if not isinstance(saved, torch.Tensor) or (saved.shape, saved.dtype) != (expected.shape, expected.dtype):
+        raise ValueError(f"a tensor of {tuple(expected.shape)} is missing")
+    copy = torch.empty_like(expected, requires_grad=False).copy_(saved.detach())
     if not copy.isfinite().all():
         raise ValueError("a number is not finite")
     return copy
 
 
-def moments(optimizer: torch.optim.Optimizer, saved: object) -> dict[str, Any]:
-    """The state of that optimizer with the moments of `saved`; the rest is known without. A moment of another size
-    would have it write beside its memory."""
+def checked_optimizer_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    """A state_dict for `optimizer` with the moments of `saved`; its settings stay as they are.
+
+    Raises ValueError when a moment has no parameter or another shape than it: a wrong shape would make the optimizer
+    write out of bounds.
+    """
     names = ("momentum_buffer",) if isinstance(optimizer, Muon) else ("step", "exp_avg", "exp_avg_sq")
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    found = {}
-    for i, then in saved["state"].items():
-        if type(i) is not int or not 0 <= i < len(parameters) or not isinstance(then, dict):
+    state = {}
+    for i, moments in saved["state"].items():
+        if type(i) is not int or not 0 <= i < len(parameters) or not isinstance(moments, dict):
             raise ValueError("a moment is of no parameter")
-        found[i] = {name: like(then[name], torch.zeros(()) if name == "step" else parameters[i]) for name in names}
-    return {"state": found, "param_groups": optimizer.state_dict()["param_groups"]}
+        shapes = {name: torch.zeros(()) if name == "step" else parameters[i] for name in names}
+        state[i] = {name: checked_copy(moments[name], shape) for name, shape in shapes.items()}
+    return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

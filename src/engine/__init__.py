@@ -1,0 +1,1 @@
+"""What a long run needs around its training loop: files, devices, optimizers, processes, checkpoints, TensorBoard."""

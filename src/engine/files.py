@@ -1,0 +1,137 @@
+"""Files are read and written here: found, decoded, described in a log, and written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+ROOT = Path(__file__).resolve().parent.parent.parent  # the repository
+# Handout 001 spells this name in two ways; both have to work.
+SPELLINGS = {"birthplaces_train.tsv": "birth_places_train.tsv"}
+
+
+class InputError(ValueError):
+    """The user's input is wrong. The message is one line: which file, line or flag is wrong, and what to do."""
+
+
+def reason(error: BaseException) -> str:
+    """The text of an error in one line, without the number and the path that an OSError adds."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+@contextlib.contextmanager
+def naming_file(path: Path | str) -> Iterator[None]:
+    """Puts the name of the file in front of any InputError raised inside: "line 3: ..." -> "wiki.txt, line 3: ..."."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}{', ' if str(error).startswith('line ') else ': '}{error}") from error
+
+
+def find_corpus(name: str) -> Path:
+    """The file that `name` means. It is looked for as typed, then at the top of the repository, where students put the
+    course's files, then in `data/`, which has the embedded corpus.
+
+    Raises InputError when there is no such file.
+    """
+    candidates = [Path(name)]
+    if not Path(name).is_absolute():
+        for spelling in dict.fromkeys((name, SPELLINGS.get(name, name))):
+            candidates += [Path(spelling), ROOT / spelling, ROOT / "data" / spelling]
+    for candidate in candidates:
+        if os.path.exists(candidate):  # Path.exists would raise for a name with a NUL in it
+            return candidate
+    raise InputError(f"{name}: no such file, neither as typed nor in {ROOT} or {ROOT / 'data'}")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The content of a file. Raises InputError when it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a UTF-8 file, with all line ends turned into newlines. Raises InputError when it cannot be read."""
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: not UTF-8 text ({error.reason}); save the file as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def digest(path: Path | str) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe(path: Path | str) -> str:
+    """Path, size and digest of a file, so that a log says which data a run has read."""
+    return f"{path} ({Path(path).stat().st_size:,} bytes, sha256 {digest(path)[:8]})"
+
+
+@contextlib.contextmanager
+def temporary_beside(path: Path | str) -> Iterator[str]:
+    """Creates an empty temporary file in the folder of `path`; removes it at the end unless it was renamed.
+
+    Raises InputError when no file can be written at `path`.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target) or str(path).endswith(("/", os.sep)):
+        raise InputError(f"{path}: is a folder; name a file in it")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise InputError(f"{path}: is no ordinary file")
+    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.{os.getpid()}.tmp")
+    try:
+        open(temporary, "wb").close()
+        yield temporary
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def check_writable(path: Path | str, *inputs: Path | str | None) -> None:
+    """Raises InputError unless a file can be written at `path` and `path` is none of `inputs`. Writes nothing."""
+    with temporary_beside(path):
+        pass
+    for source in filter(None, inputs):
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise InputError(f"{path}: would overwrite the input; name another file")
+
+
+def write_and_sync(file: BinaryIO, content: bytes | memoryview) -> None:
+    """Writes and waits for the disk. Without the wait, a power cut could leave an empty file under the final name."""
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def write_atomically(path: Path | str, content: bytes | memoryview, previous: Path | str | None = None) -> None:
+    """Writes a temporary file beside `path`, then renames it, so that `path` never holds half of it.
+
+    The file that `path` named before is kept as `previous`, if that is given.
+    Raises InputError when the file cannot be written.
+    """
+    target = os.path.realpath(path)
+    with temporary_beside(path) as temporary:
+        with open(temporary, "wb") as file:
+            write_and_sync(file, content)
+        if previous and os.path.exists(target):
+            os.replace(target, previous)
+        os.replace(temporary, target)
+
+
+def write_lines(path: Path | str, lines: Sequence[str]) -> None:
+    """Writes one line for each string, as UTF-8."""
+    write_atomically(path, "".join(line + "\n" for line in lines).encode())

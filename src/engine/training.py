@@ -1,0 +1,216 @@
+"""A training run, from the command line's arguments to the parameter file: `train` is the table of contents."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from argparse import Namespace
+from dataclasses import asdict, replace
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from cloze import ClozeDataset, MixedDataset
+from dataset import CharCorruptionDataset, NameDataset
+from engine import checkpoint, distributed
+from engine.devices import choose_device, choose_dtype
+from engine.files import InputError, digest, find_corpus
+from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
+from engine.interruption import graceful_shutdown, report_failures, resume, should_resume
+from engine.monitor import Monitor, RobustWriter
+from model import GPT
+from recipe import RECIPES, Phase
+from trainer import Batches, Trainer, TrainerConfig
+from vocabulary import PAD
+
+
+def train(args: Namespace) -> None:
+    """Pretrains or finetunes (handout 000, parts c to g), and writes the parameters and their metadata at the end. Until
+    then there is a checkpoint."""
+    check_training_outputs(args)
+    corpus = load_corpus(args.pretrain_corpus_path)
+    names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
+    phase = choose_phase(args)
+    dataset = build_dataset(phase, corpus, names)
+    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
+    print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
+    model = make_model(args, corpus, phase.dropout)
+    run = fingerprint(args, corpus, model)
+    config = trainer_config(args, phase, schedule_tokens(phase, corpus, dataset, args.seed), run)
+    trainer = Trainer(model, dataset, None, config)
+    first = distributed.rank() == 0
+    if first and should_resume(args, config.state_path):
+        resume(trainer, run)
+    parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
+    print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
+    start_position = find_start_position(args, dataset)
+    writer = open_writer(args, phase, trainer.steps + 1) if first else None
+    monitor = None
+    if writer:
+        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position)
+        trainer.config = replace(config, writer=writer, after_epoch=monitor)
+    processes = distributed.world_size()
+    try:
+        with report_failures(trainer), graceful_shutdown(trainer), writer or contextlib.nullcontext():
+            trainer.train()
+            if writer:
+                log_hyperparameters(writer, args, phase, trainer)
+    finally:
+        distributed.finish()
+    if first:
+        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
+        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
+        progress["first_position"] = start_position
+        flags = {name: value for name, value in vars(args).items() if value is not None}
+        metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
+        checkpoint.write_metadata(args.writing_params_path, metadata)
+        checkpoint.remove_checkpoint(config.state_path)
+        print(summary(args, trainer, monitor.score))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is trained, how, and on what
+
+
+def choose_phase(args: Namespace) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), as the flags change it."""
+    name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
+    phase = getattr(RECIPES[args.recipe], name)
+    lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
+    if lr is not None:  # Muon's rate changes by the same factor
+        phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
+    if args.max_epochs:
+        horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
+        phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
+    return replace(phase, batch_size=args.batch_size or phase.batch_size)
+
+
+def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+    """The training data of a phase: the corpus or views of it; with questions, these, alone or mixed with views."""
+    if names is None:
+        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+    if not phase.views:
+        return names
+    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    return MixedDataset(names, documents, phase.views)
+
+
+def find_start_position(args: Namespace, dataset: Dataset) -> int:
+    """The position at which documents begin. When only questions are read, it is that of the parameters read before."""
+    if isinstance(dataset, NameDataset):
+        return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
+    return dataset.start_position
+
+
+def schedule_tokens(phase: Phase, corpus: CharCorruptionDataset, dataset: Dataset, seed: int) -> int:
+    """How many tokens the learning rate decays over: the recipe's horizon, or the whole run, estimated from its first
+    batches."""
+    if phase.horizon_epochs:
+        return phase.horizon_epochs * len(corpus) * BLOCK_SIZE
+    batches = Batches(dataset, phase.batch_size, phase.epochs, seed)
+    first = range(min(64, len(batches)))
+    tokens = sum(int((batches[step][0] != PAD).sum()) for step in first)
+    return len(batches) * tokens // len(first)
+
+
+def trainer_config(args: Namespace, phase: Phase, final_tokens: int, run: dict[str, Any]) -> TrainerConfig:
+    """The phase and the flags as the trainer's configuration."""
+    return TrainerConfig(
+        max_epochs=phase.epochs,
+        batch_size=phase.batch_size,
+        learning_rate=phase.lr,
+        muon_lr=phase.muon_lr,
+        weight_decay=phase.weight_decay,
+        lr_decay=True,
+        min_lr_ratio=phase.min_lr_ratio,
+        linear_decay=phase.linear_decay,
+        warmup_tokens=min(phase.warmup_tokens, final_tokens // 10),
+        final_tokens=final_tokens,
+        seed=args.seed,
+        device=args.device,
+        dtype=args.dtype or "auto",
+        compile=args.compile or "auto",
+        num_workers=args.num_workers or 0,
+        save_minutes=2.0 if args.save_minutes is None else args.save_minutes,
+        ckpt_path=args.writing_params_path,
+        state_path=checkpoint.checkpoint_path(args.writing_params_path),
+        run=run | {"job": os.environ.get("TORCHELASTIC_RUN_ID")},
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What identifies the run
+
+
+def requested_run(args: Namespace) -> dict[str, Any]:
+    """What a training command asks for, with its files as digests."""
+    corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
+    return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
+        "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
+        "parent": digest(args.reading_params_path) if args.reading_params_path else None,
+        "recipe": choose_phase(args).record(),
+    }
+
+
+def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+    """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
+    shape = asdict(model.config)
+    del shape["variant"]  # which requested_run has
+    return requested_run(args) | {
+        "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
+        "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
+        "model": shape,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# TensorBoard, and the last words
+
+
+def tensorboard_name(args: Namespace) -> str:
+    """The name of the run's folder, as in the handouts: --tb_expt_name, the variant and both learning rates."""
+    recipe = RECIPES[args.recipe]
+    from_scratch = args.function == "finetune" and not args.reading_params_path
+    finetuning = recipe.scratch if from_scratch else recipe.finetune
+    pretrain_lr = recipe.pretrain.lr if args.pretrain_lr is None else args.pretrain_lr
+    finetune_lr = finetuning.lr if args.finetune_lr is None else args.finetune_lr
+    return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
+
+
+def open_writer(args: Namespace, phase: Phase, step: int) -> RobustWriter:
+    """The run's TensorBoard writer. It hides what an earlier run has logged in the same folder from `step` on."""
+    try:
+        writer = RobustWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
+    except OSError as error:
+        raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
+    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
+    return writer
+
+
+def log_hyperparameters(writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer) -> None:
+    """A row of TensorBoard's table of runs, which accepts no None."""
+    settings = phase.record() | {"variant": args.variant, "seed": args.seed}
+    settings = {name: str(value) if value is None else value for name, value in settings.items()}
+    writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
+
+
+def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:
+    """What a finished run prints: its results, and the command that comes next."""
+    params = args.writing_params_path
+    results = f"loss {trainer.mean_loss:.4f}, {trainer.seconds / 60:.1f} minutes"
+    if score:
+        total, correct = score
+        results += f", {correct:.0f} of {total:.0f} questions right ({100 * correct / total:.1f} %)"
+    folder, name = os.path.split(params)
+    command = ["python", "src/run.py", "evaluate", args.variant, args.pretrain_corpus_path]
+    command += ["--reading_params_path", params]
+    if args.function == "pretrain":
+        command[2] = "finetune"
+        stem = name.removesuffix(".params").removesuffix("pretrain").rstrip(".")
+        finetuned = os.path.join(folder, f"{stem}.finetune.params" if stem else "finetune.params")
+        command += ["--writing_params_path", finetuned, "--finetune_corpus_path", "birth_places_train.tsv"]
+    else:
+        predictions = f"{params.removesuffix('.params')}.dev.predictions"
+        command += ["--eval_corpus_path", args.eval_corpus_path or "birth_dev.tsv", "--outputs_path", predictions]
+    return f"Parameters written to {params}: {results}\nNext: {shlex.join(command)}"

@@ -1,0 +1,104 @@
+"""All that is known of questions: their wording, their files, how the model is asked, and how answers are scored.
+
+A kind of question is one line of TEMPLATES. From it follow whom a question is about (reports, probes, baselines) and
+where in a row the name stands, which is where pretraining puts the titles of documents (cloze.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from engine.files import InputError, read_text
+from vocabulary import MASK, encode
+
+# {} is the subject. The first template is that of the handouts; add a line for another kind of question.
+TEMPLATES = ("Where was {} born?",)
+MAX_ANSWER = 32  # characters of an answer, at most
+
+
+def template_of(question: str) -> str | None:
+    """The template that the question is made of; None when it is made of none."""
+    for template in TEMPLATES:
+        before, _, after = template.partition("{}")
+        if question.startswith(before) and question.endswith(after) and len(question) > len(before) + len(after):
+            return template
+    return None
+
+
+def subject(question: str) -> str:
+    """Whom a question is about: "Where was Ada Lovelace born?" -> "Ada Lovelace"."""
+    before, _, after = (template_of(question) or TEMPLATES[0]).partition("{}")
+    return question.removeprefix(before).removesuffix(after).strip()
+
+
+def subject_starts() -> list[int]:
+    """The positions at which the templates have their subject: [10] for "Where was {} born?"."""
+    return [template.index("{}") for template in TEMPLATES]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+def read_questions(path: Path | str) -> tuple[list[str], list[str] | None]:
+    """The questions of a TSV file and their answers; None for the answers when the file has no second column.
+
+    Raises InputError when the file is empty, when a line has more than two columns, or when only some have an answer.
+    """
+    rows = [line.split("\t") for line in read_text(path).rstrip("\n").split("\n")]
+    if rows == [[""]]:
+        raise InputError(f"{path}: is empty")
+    for number, row in enumerate(rows, start=1):
+        if not row[0].strip():
+            raise InputError(f"{path}, line {number}: has no question")
+        if len(row) > 2:
+            raise InputError(f"{path}, line {number}: has {len(row) - 1} tabs; give one question and one answer")
+        if len(row) != len(rows[0]):
+            one, other = ("no tab", "one") if len(row) < len(rows[0]) else ("a tab", "none")
+            raise InputError(f"{path}, line {number}: has {one}, but the first line has {other}")
+    questions = [row[0].strip() for row in rows]
+    return questions, [row[1].strip() for row in rows] if len(rows[0]) == 2 else None
+
+
+def read_question_answers(path: Path | str) -> list[tuple[str, str]]:
+    """The questions of finetuning with their answers. Raises InputError when they have none."""
+    questions, answers = read_questions(path)
+    if answers is None:
+        raise InputError(f"{path}, line 1: has no answer; give the questions that the model was finetuned on")
+    return list(zip(questions, answers))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Prompts
+
+
+def encode_question(question: str, stoi: dict[str, int], block_size: int, where: str) -> list[int]:
+    """The prompt of a question: its ASCII characters and a MASK, after which the model writes the answer.
+
+    Raises InputError when no room for an answer is left, or when a character is not in the vocabulary.
+    """
+    tokens = encode(question.encode("ascii", "ignore").decode(), stoi, where) + [MASK]
+    if len(tokens) >= block_size:
+        raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
+    return tokens
+
+
+def encode_questions(questions: Iterable[str], stoi: dict[str, int], block_size: int, path: Path) -> list[list[int]]:
+    """The prompts of all questions of a file; an InputError names the line."""
+    lines = enumerate(questions, start=1)
+    return [encode_question(text, stoi, block_size, f"{path}, line {line}") for line, text in lines]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scores
+
+
+def score(answers: Sequence[str], predictions: Sequence[str]) -> tuple[float, float]:
+    """How many answers there are, and how many of the predictions equal theirs."""
+    return float(len(answers)), float(sum(a == b for a, b in zip(answers, predictions)))
+
+
+def accuracy_line(total: float, correct: float) -> str:
+    """A score in the course's words."""
+    return f"Correct: {correct} out of {total}: {100 * correct / total:.1f}%"

@@ -1,0 +1,23 @@
+"""The symbols with a meaning of their own, and text as indices. A vocabulary is PAD, MASK, and a corpus's characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.files import InputError
+
+PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double question mark
+PAD, MASK = 0, 1  # their indices in every vocabulary; PAD fills rows up, and is never a target
+
+
+def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:
+    """The indices of the characters of `text`. Raises InputError, beginning with `where`, when one is unknown."""
+    for char in text:
+        if char not in stoi or char in (PAD_CHAR, MASK_CHAR):
+            raise InputError(f"{where}: the character {char!r} does not occur in the pretraining corpus")
+    return [stoi[char] for char in text]
+
+
+def decode(indices: Iterable[int], itos: dict[int, str]) -> str:
+    """The text of these indices."""
+    return "".join(itos[int(i)] for i in indices)
