@@ -1,6 +1,7 @@
 """Draws the figures of docs/written.md: `python docs/figures.py` writes them into docs/figures/.
 
-Everything is computed, nothing measured, and the same program writes the same bytes each time.
+All figures are computed from formulas or from layers with random weights; nothing is measured. The same program writes
+the same bytes each time.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # matplotlib takes a second to import
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
 STYLE = {
-    "svg.hashsalt": "written",  # else the names inside the file are random
+    "svg.hashsalt": "written",  # without a fixed salt, the ids in the file are random
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.spines.top": False,
@@ -40,18 +41,19 @@ STYLE = {
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
+    """The softmax over the last axis."""
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
 def sinusoids(T: int, d: int) -> np.ndarray:
-    """The sinusoidal position vectors of 0 … T-1: (T, d)."""
+    """The sinusoidal embeddings of the positions 0 … T-1: (T, d)."""
     angles = np.arange(T)[:, None] * 10000.0 ** (-2 * np.arange(d // 2) / d)
     return np.stack((np.sin(angles), np.cos(angles)), axis=-1).reshape(T, d)
 
 
 def panels(n: int, height: float = 2.9, **kw: object) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, height), layout="constrained")
@@ -59,7 +61,7 @@ def panels(n: int, height: float = 2.9, **kw: object) -> tuple[Figure, list[Axes
 
 
 def beta() -> Figure:
-    """The weights of copying and averaging queries against their scale."""
+    """The weights for a copying and for an averaging query, against the scale beta."""
     figure, (left, right) = panels(2)
     scale = np.linspace(0, 16, 81)
     for n, colour in ((4, BLUE), (64, ORANGE), (1024, GREEN)):
@@ -76,13 +78,13 @@ def beta() -> Figure:
 
 
 def heads() -> Figure:
-    """One head and two, when the length of k_a varies."""
+    """One head and two heads, if k_a is gamma mu_a with a random gamma."""
     n, scale = 8, 20.0
     gamma = np.linspace(-1.5, 3.5, 1001)
     density = np.exp(-((gamma - 1) ** 2)) / np.sqrt(np.pi)  # normal, mean 1, variance 1/2
 
     def one_and_two(b: float) -> tuple[np.ndarray, np.ndarray]:
-        """The weight of v_a in the output for each gamma, as alpha goes to 0."""
+        """The weight of v_a in the output of one head and of two, for each gamma, in the limit alpha = 0: twice (1001,)."""
         keys, a, other = np.eye(n), np.eye(n)[0], np.eye(n)[1]
         scores = [np.repeat((keys @ q)[None] * b, len(gamma), axis=0) for q in (a + other, a, other)]
         for s in scores[:2]:
@@ -91,6 +93,7 @@ def heads() -> Figure:
         return one, (first + second) / 2
 
     def variance(weight: np.ndarray, among: np.ndarray) -> float:
+        """The variance of `weight` over gamma; `among` is 1 for each gamma that counts, else 0."""
         p = density * among / (density * among).sum()
         return float((p * weight**2).sum() - (p * weight).sum() ** 2)
 
@@ -120,7 +123,7 @@ def heads() -> Figure:
 
 
 def positions() -> Figure:
-    """Sinusoidal positions, and their inner products."""
+    """Sinusoidal embeddings, and their inner products against the distance."""
     figure, (left, right) = panels(2)
     image = left.imshow(sinusoids(64, 64), cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     left.set(title=r"$\Phi$ for $d=64$", xlabel="feature", ylabel="position")
@@ -135,21 +138,21 @@ def positions() -> Figure:
 
 
 def rope() -> Figure:
-    """A score against distance from three starting positions: positions added, and RoPE."""
+    """A score against the distance, for keys at three positions: with sinusoids added, and with RoPE."""
     d, distances = 32, np.arange(41)
     rng = np.random.default_rng(3)
     q = rng.normal(size=d)
     k = q + 0.5 * rng.normal(size=d)
     phi, cache = sinusoids(128, d), precompute_rotary_emb(d, 128)
 
-    def turned(x: np.ndarray) -> np.ndarray:
-        """x at each of the positions."""
+    def rotated(x: np.ndarray) -> np.ndarray:
+        """x, rotated for each of the positions 0 … 127: (128, d)."""
         return apply_rotary_emb(torch.tensor(x, dtype=torch.float32).expand(1, 1, 128, d), cache)[0, 0].numpy()
 
     figure, axes = panels(2, sharex=True)
     for ax, queries, keys, title in (
         (axes[0], q + phi, k + phi, r"sinusoids added: $(q+\phi_s)^\top(k+\phi_t)$"),
-        (axes[1], turned(q), turned(k), r"RoPE: $(R_s\,q)^\top(R_t\,k)$"),
+        (axes[1], rotated(q), rotated(k), r"RoPE: $(R_s\,q)^\top(R_t\,k)$"),
     ):
         for t, colour, marker, size in ((0, GREY, "o", 7), (20, ORANGE, "o", 4.2), (80, BLUE, "o", 1.8)):
             scores = queries[t + distances] @ keys[t]
@@ -161,7 +164,7 @@ def rope() -> Figure:
 
 
 def synthesizer() -> Figure:
-    """The weights of the last token before and after two others change places."""
+    """The attention weights of the last token, before and after two other tokens are exchanged."""
     T, width = 6, 16
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(T, width, generator=generator)
@@ -200,12 +203,12 @@ FIGURES: tuple[Callable[[], Figure], ...] = (beta, heads, positions, rope, synth
 
 
 def main(folder: Path = HERE / "figures") -> None:
-    """Writes every figure to `folder`."""
+    """Writes all figures to `folder`."""
     import matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcdefaults()  # ignore the user's own settings
         matplotlib.rcParams.update(STYLE)
         for draw in FIGURES:
             content = io.BytesIO()

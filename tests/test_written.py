@@ -1,4 +1,7 @@
-"""The claims of docs/written.md, in the order in which it makes them."""
+"""Checks the mathematical claims of docs/written.md numerically, in the order of that file.
+
+As there, A4 is the handout of assignment 4 (spring 2024) and A5 that of assignment 5 (an earlier year).
+"""
 
 import importlib.util
 import itertools
@@ -47,7 +50,7 @@ def normal_cdf(x):
 @few
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20))
 def test_attention_weights_are_positive_and_add_up_to_one(scores):
-    """000 and 001, equation 2: a probability distribution."""
+    """A5 1(a)i: they are a probability distribution."""
     weights = softmax(np.array(scores))
     assert (weights > 0).all() and weights.sum() == pytest.approx(1)
 
@@ -62,23 +65,23 @@ def test_the_margin_of_the_best_score_bounds_its_weight_from_both_sides(scores):
 
 
 def test_neither_the_sign_nor_the_ratio_of_scores_makes_a_copy():
-    """001 1(a)ii: all scores may be negative or nearly equal in ratio; a ratio of a hundred may do nothing."""
+    """A5 1(a)ii: a copy is possible with negative scores, or with a ratio near 1; a ratio of 100 may not be enough."""
     assert softmax(np.array([-5.0, -30, -40]))[0] > 0.999
     assert softmax(np.array([1000.0, 990, 990]))[0] > 0.999
     assert softmax(np.array([0.01, 0.0001]))[0] < 0.503
 
 
 def test_a_query_equal_to_a_unit_key_does_not_copy_without_a_scale():
-    """000 1(a)i: q = k_j of orthonormal keys has weight 0.48 of 4 keys, 0.28 of 8, and 0.003 of 1,024."""
+    """A4 1(a)i: for orthonormal keys and q = k_j, the weight is 0.48 with 4 keys, 0.28 with 8, and 0.003 with 1,024."""
     for n, expected in ((4, 0.48), (8, 0.28), (1024, 0.003)):
         assert softmax(np.eye(1, n)[0])[0] == pytest.approx(expected, rel=0.12)
         assert softmax(np.eye(1, n)[0])[0] == pytest.approx(1 / (1 + (n - 1) / math.e))
 
 
-def test_a_longer_key_takes_the_weight_from_the_one_most_like_the_query():
-    """000 1(a)i: it is the inner product that counts, and being like the query is not enough."""
+def test_a_longer_key_has_more_weight_than_the_key_most_similar_to_the_query():
+    """A4 1(a)i: the inner product counts, so similarity to the query is not enough."""
     q = 10 * np.array([1.0, 0.0])
-    keys = np.array([[1.0, 0.0], [2.0, 1.0]])  # the first is the query's direction, the second is longer
+    keys = np.array([[1.0, 0.0], [2.0, 1.0]])  # the first has the query's direction, the second is longer
     assert softmax(keys @ q)[1] > 0.999
 
 
@@ -96,8 +99,8 @@ def test_a_scaled_key_copies_its_value_up_to_the_bound(n, beta, seed):
 
 @few
 @given(st.integers(2, 8), seeds)
-def test_a_key_between_the_others_cannot_be_copied(n, seed):
-    """No query gives more than half to a key that is a weighted mean of others."""
+def test_a_key_in_the_convex_hull_of_the_others_cannot_be_copied(n, seed):
+    """No query gives more than half of the weight to a key that is a weighted mean of the others."""
     rng = np.random.default_rng(seed)
     others = rng.normal(size=(n, 5))
     keys = np.vstack((rng.dirichlet(np.ones(n)) @ others, others))
@@ -106,7 +109,7 @@ def test_a_key_between_the_others_cannot_be_copied(n, seed):
 
 
 def nearest_in_hull(point, others):
-    """The point of the convex hull of `others` (n, d) that is nearest to `point`, by Frank and Wolfe's method."""
+    """The point of the convex hull of `others` (n, d) that is nearest to `point`, by the Frank-Wolfe method."""
     p = others.mean(axis=0)
     for _ in range(3000):
         step = others[(others @ (point - p)).argmax()] - p
@@ -118,8 +121,8 @@ def nearest_in_hull(point, others):
 
 @few
 @given(st.integers(2, 8), seeds)
-def test_a_key_outside_the_hull_of_the_others_can_be_copied(n, seed):
-    """However short it is: q = beta (k_j - p), p the nearest point of the hull, has a margin of beta |k_j - p|^2."""
+def test_a_key_outside_the_convex_hull_of_the_others_can_be_copied(n, seed):
+    """For the nearest point p of the hull, q = beta (k_j - p) has a margin of at least beta |k_j - p|^2."""
     rng = np.random.default_rng(seed)
     others = rng.normal(size=(n, 3))
     direction = rng.normal(size=3)
@@ -133,8 +136,8 @@ def test_a_key_outside_the_hull_of_the_others_can_be_copied(n, seed):
     assert softmax(np.vstack((key, others)) @ q)[0] > 0.999
 
 
-def test_an_exact_copy_takes_values_that_happen_to_fit():
-    """c - v_j is (1 - alpha_j) times what the weighted mean of the other values differs from v_j."""
+def test_a_copy_is_exact_only_for_special_values():
+    """c - v_j is (1 - alpha_j) times the difference between the weighted mean of the other values and v_j."""
     rng = np.random.default_rng(0)
     keys, values = orthonormal(rng, 5, 6), rng.normal(size=(5, 4))
     weights = softmax(keys @ (3 * keys[0]))
@@ -144,7 +147,7 @@ def test_an_exact_copy_takes_values_that_happen_to_fit():
 
 
 def test_the_copied_output_is_the_value_and_not_mostly_zeros():
-    """001 1(a)iii: the zeros are (nearly) in alpha, not in c."""
+    """A5 1(a)iii: most weights are nearly zero, the entries of c are not."""
     rng = np.random.default_rng(0)
     keys, values = orthonormal(rng, 10, 12), rng.normal(size=(10, 12))
     c, weights = attend(keys, values, 30 * keys[4]), softmax(keys @ (30 * keys[4]))
@@ -159,7 +162,7 @@ def test_the_copied_output_is_the_value_and_not_mostly_zeros():
 @few
 @given(st.integers(1, 5), st.integers(1, 5), seeds)
 def test_the_projection_extracts_one_value_from_the_sum(m, p, seed):
-    """001 1(b)i: M = A^T A, not A, whose product is m coefficients; and 2M for the average."""
+    """A5 1(b)i: M = A^T A, with the basis as the rows of A. A alone gives the m coefficients. For the average, 2M."""
     rng = np.random.default_rng(seed)
     basis = orthonormal(rng, m + p, 12)
     A, B = basis[:m], basis[m:]
@@ -173,8 +176,8 @@ def test_the_projection_extracts_one_value_from_the_sum(m, p, seed):
 
 @few
 @given(st.integers(1, 4), seeds)
-def test_a_crooked_basis_needs_the_inverse_of_its_products(m, seed):
-    """Without orthonormality M = U (U^T U)^-1 U^T, and U U^T is wrong."""
+def test_a_basis_that_is_not_orthonormal_needs_the_inverse_of_its_gram_matrix(m, seed):
+    """M = U (U^T U)^-1 U^T; U U^T is wrong there."""
     rng = np.random.default_rng(seed)
     both = orthonormal(rng, 2 * m, 10)
     U = (both[:m].T @ (rng.normal(size=(m, m)) + 3 * np.eye(m))) * 2
@@ -186,7 +189,7 @@ def test_a_crooked_basis_needs_the_inverse_of_its_products(m, seed):
 @few
 @given(st.integers(3, 20), st.floats(0, 30), seeds)
 def test_the_averaging_query_has_exactly_this_error(n, beta, seed):
-    """000 1(b), 001 1(b)ii: c - (v_a+v_b)/2 = eps (mean of the others - (v_a+v_b)/2), never 0 for three keys."""
+    """A4 1(b), A5 1(b)ii: c - (v_a+v_b)/2 = eps (mean of the others - (v_a+v_b)/2); eps > 0 for three keys or more."""
     rng = np.random.default_rng(seed)
     keys, values = orthonormal(rng, n, 20), rng.normal(size=(n, 6))
     q = beta * (keys[0] + keys[1])
@@ -199,25 +202,26 @@ def test_the_averaging_query_has_exactly_this_error(n, beta, seed):
 
 @few
 @given(st.integers(3, 10**6), st.floats(1e-9, 0.4))
-def test_this_scale_is_enough_for_a_wanted_error(n, delta):
-    """beta >= ln((n-2)/(2 delta)) leaves the others less than delta."""
+def test_this_scale_is_enough_for_an_error_below_delta(n, delta):
+    """With beta = ln((n-2)/(2 delta)), the total weight of the other keys is less than delta."""
     scores = np.zeros(n)
     scores[:2] = math.log((n - 2) / (2 * delta))
     assert softmax(scores)[2:].sum() < delta
 
 
 def test_with_two_keys_the_average_is_exact_and_without_a_scale_it_is_not_with_eight():
-    """000 1(b): the copy leaves the other keys out of the denominator; of 8 they take more than half."""
+    """A4 1(b): without a scale, 6 of 8 keys have more than half of the weight."""
     assert softmax(np.zeros(2)).tolist() == [0.5, 0.5] == softmax(np.array([7.0, 7.0])).tolist()
     assert 2 * softmax(np.array([1.0, 1, 0, 0, 0, 0, 0, 0]))[0] == pytest.approx(0.475, abs=0.001)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Keys that vary: one head against two
+# Random keys: one head and two heads
 
 
 def noisy_keys(rng, samples, alpha, long=True, n=8):
-    """Keys about n unit vectors (samples, n, n); the first with variance 1/2 more along its own mean, if `long`."""
+    """Samples of n keys whose means are the unit vectors: (samples, n, n). If `long`, the variance of the first key
+    along its own mean is greater by 1/2."""
     keys = np.eye(n) + math.sqrt(alpha) * rng.normal(size=(samples, n, n))
     if long:
         keys[:, 0, 0] += math.sqrt(0.5) * rng.normal(size=samples)
@@ -225,7 +229,7 @@ def noisy_keys(rng, samples, alpha, long=True, n=8):
 
 
 def test_small_noise_leaves_the_average_only_while_beta_times_its_size_is_small():
-    """000 and 001 1(c)i: the scores of a and b differ by a normal number of variance 4 alpha beta^2."""
+    """1(c)i in both: the difference between the scores of a and b is normal with the variance 4 alpha beta^2."""
     rng, alpha = np.random.default_rng(0), 1e-4
     keys = noisy_keys(rng, 20_000, alpha, long=False)
     both = np.eye(8)[0] + np.eye(8)[1]
@@ -235,7 +239,7 @@ def test_small_noise_leaves_the_average_only_while_beta_times_its_size_is_small(
     good, wild = (softmax(keys @ (beta * both))[:, 0] for beta in (10, 1000))
     assert good.mean() == pytest.approx(0.5, abs=0.01) and good.std() < 0.06
     assert wild.std() > 0.4
-    assert softmax(keys @ both)[:, :2].sum(axis=1).mean() < 0.5  # 000 has no beta: the other six outweigh the two
+    assert softmax(keys @ both)[:, :2].sum(axis=1).mean() < 0.5  # beta = 1: the other six have more weight than the two
 
 
 def test_one_head_flips_between_the_two_values():
@@ -248,8 +252,8 @@ def test_one_head_flips_between_the_two_values():
     assert np.allclose(weights[:, 0], 1 / (1 + np.exp(beta * (1 - gamma))), atol=0.02)
     assert weights[:, 0].mean() == pytest.approx(0.5, abs=0.015)
     assert 0.21 < weights[:, 0].var() < 0.25
-    timid = softmax(keys @ (np.eye(8)[0] + np.eye(8)[1]))  # beta = 1: less of a decision, but the others come in
-    assert timid[:, 0].var() < 0.05 and timid[:, 2:].sum(axis=1).mean() > 0.4
+    unscaled = softmax(keys @ (np.eye(8)[0] + np.eye(8)[1]))  # beta = 1: less variance, but the other keys get weight
+    assert unscaled[:, 0].var() < 0.05 and unscaled[:, 2:].sum(axis=1).mean() > 0.4
     between = ((weights[:, 0] > 0.1) & (weights[:, 0] < 0.9)).mean()
     assert between == pytest.approx(2 * normal_cdf(math.sqrt(2) * math.log(9) / beta) - 1, abs=0.01)
     assert between == pytest.approx(0.123, abs=0.01)
@@ -259,13 +263,13 @@ def test_one_head_flips_between_the_two_values():
     assert np.allclose(covariance, weights[:, 0].var() * np.outer(difference, difference), atol=0.02)
 
 
-def test_two_heads_vary_far_less_than_one_and_only_by_the_first():
-    """1(d)ii: c2 stands still, Var c is a quarter of Var c1, and where gamma > 0 it is small and shrinks with beta."""
+def test_two_heads_vary_far_less_than_one_and_only_the_first_varies():
+    """1(d)ii: c2 is constant, Var c is a quarter of Var c1, and for gamma > 0 it is small and shrinks with beta."""
     keys = noisy_keys(np.random.default_rng(2), 20_000, 1e-7)
     positive, conditional = keys[:, 0, 0] > 0, []
     for beta in (20, 60):
-        both_louder = sum(softmax(keys @ (b * (np.eye(8)[0] + np.eye(8)[1])))[:, 0] for b in (beta, 2 * beta)) / 2
-        assert both_louder.var() > 0.2  # two different queries, whose average flips as one head's output does
+        two_queries = sum(softmax(keys @ (b * (np.eye(8)[0] + np.eye(8)[1])))[:, 0] for b in (beta, 2 * beta)) / 2
+        assert two_queries.var() > 0.2  # two different queries, but both flip at gamma = 1
         one = softmax(keys @ (beta * (np.eye(8)[0] + np.eye(8)[1])))[:, 0]
         first, second = (softmax(keys @ (beta * np.eye(8)[i])) for i in range(2))
         c = (first + second)[:, 0] / 2
@@ -277,8 +281,8 @@ def test_two_heads_vary_far_less_than_one_and_only_by_the_first():
     assert c[positive].mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_key_that_points_backwards_is_lost_to_both_kinds_of_head():
-    """1(d)ii: gamma < 0 in 7.9 % of samples; then c1 is the mean of the other values, and the one head gives v_b."""
+def test_one_head_and_two_heads_fail_for_a_key_that_points_backwards():
+    """1(d)ii: gamma < 0 in 7.9 % of the samples. Then c1 is the mean of the other values, and one head gives v_b."""
     keys = noisy_keys(np.random.default_rng(3), 20_000, 1e-7)
     backwards = keys[:, 0, 0] < -0.3
     assert (keys[:, 0, 0] < 0).mean() == pytest.approx(normal_cdf(-math.sqrt(2)), abs=0.006)
@@ -293,15 +297,16 @@ def test_a_key_that_points_backwards_is_lost_to_both_kinds_of_head():
 
 
 def test_two_heads_with_the_same_query_are_one_head():
-    """001 1(d)ii, its first design: the keys are sampled once, so both heads see the same and nothing averages out."""
+    """A5 1(d)ii: the keys are sampled once, so two heads with equal queries see the same keys."""
     keys = noisy_keys(np.random.default_rng(4), 1000, 1e-7)
     q1, q2 = (20 * (np.eye(8)[0] + np.eye(8)[1]) for _ in range(2))
     one, two = softmax(keys @ q1), (softmax(keys @ q1) + softmax(keys @ q2)) / 2
     assert np.array_equal(one, two) and two[:, 0].var() > 0.2
 
 
-def test_two_heads_without_a_scale_are_neither_an_average_nor_steady():
-    """000 and 001 1(d): q1 = mu_a, q2 = mu_b give v_a and v_b less than half of eight values, and gamma still shows."""
+def test_two_heads_without_a_scale_neither_average_nor_have_a_small_variance():
+    """1(d) in both: for q1 = mu_a, q2 = mu_b and eight keys, v_a and v_b together have a weight of 0.38, and the
+    weight of v_a depends on gamma."""
     e = np.eye(8)
 
     def weight_of_a(gamma, n):
@@ -312,15 +317,15 @@ def test_two_heads_without_a_scale_are_neither_an_average_nor_steady():
     both = (softmax(e @ e[0]) + softmax(e @ e[1])) / 2
     assert both[:2].sum() == pytest.approx(0.383, abs=0.001)
     assert weight_of_a(2, 8) > 1.5 * weight_of_a(1, 8)
-    assert weight_of_a(1, 2) == pytest.approx(0.5)  # two keys and no noise: the one case in which it is exact
+    assert weight_of_a(1, 2) == pytest.approx(0.5)  # exact with two keys and no noise
     assert weight_of_a(2, 2) == pytest.approx((1 / (1 + math.exp(-2)) + 1 / (1 + math.e)) / 2) != pytest.approx(0.5)
 
 
 @few
 @given(st.floats(0.2, 3))
-def test_the_weights_are_no_ratio_of_lengths(length):
-    """000 1(d)ii: a key of the length l and another one do not share the weight as l/(l+1) and 1/(l+1), which for the
-    length 1 of every mean would be 1/2, whatever the scale."""
+def test_the_weights_are_not_ratios_of_lengths(length):
+    """A4 1(d)ii: for keys of the lengths l and 1, the weights are not l/(l+1) and 1/(l+1). For l = 1 these would be
+    1/2, whatever the scale is."""
     weight = softmax(np.diag([length, 1.0]) @ np.eye(2)[0])[0]
     assert weight == pytest.approx(math.exp(length) / (math.exp(length) + 1))
     assert weight - length / (length + 1) > 0.02
@@ -345,14 +350,14 @@ def tokens(T, n_embd=16, seed=0):
 
 
 def unmasked(T):
-    """All tokens may look at all tokens."""
+    """No mask: each token sees all tokens."""
     places = Places(torch.arange(T)[None])
     places.bias = torch.zeros_like(places.bias)
     return places
 
 
 def transformer_layer(rng, d):
-    """Attention and feed-forward of 000, question 2, with random weights."""
+    """The layer of A4 question 2, attention and feed-forward network, with random weights."""
     Q, K, V, W1, W2 = rng.normal(size=(5, d, d))
     b1, b2 = rng.normal(size=(2, 1, d))
 
@@ -366,7 +371,7 @@ def transformer_layer(rng, d):
 @few
 @given(st.integers(2, 8), st.integers(1, 6), seeds)
 def test_attention_and_feed_forward_are_equivariant_and_not_invariant(T, d, seed):
-    """000 2(a): Z_perm = P Z, which is not Z; only what is pooled over the tokens ignores their order."""
+    """A4 2(a): Z_perm = P Z. What is pooled over the tokens, such as the mean, is invariant."""
     rng = np.random.default_rng(seed)
     f, X, P = transformer_layer(rng, d), rng.normal(size=(T, d)), np.eye(T)[rng.permutation(T)]
     A = rng.normal(size=(T, T))
@@ -378,14 +383,14 @@ def test_attention_and_feed_forward_are_equivariant_and_not_invariant(T, d, seed
 
 
 def test_the_output_does_change_when_the_tokens_are_shuffled():
-    """000 2(a)ii: equivariant is not invariant."""
+    """A4 2(a)ii: equivariant is not invariant."""
     rng = np.random.default_rng(0)
     f, X = transformer_layer(rng, 4), rng.normal(size=(5, 4))
     assert not np.allclose(f(X[::-1]), f(X), atol=0.1)
 
 
 def test_positions_end_the_equivariance():
-    """000 2(b)i: P X + Phi is not P (X + Phi), and the outputs differ."""
+    """A4 2(b)i: P X + Phi is not P (X + Phi), and the outputs differ."""
     rng = np.random.default_rng(1)
     f, X, phi, P = transformer_layer(rng, 4), rng.normal(size=(5, 4)), sinusoids(5, 4), np.eye(5)[[1, 2, 3, 4, 0]]
     assert not np.allclose(f(P @ X + phi), P @ f(X + phi), atol=0.1)
@@ -393,14 +398,14 @@ def test_positions_end_the_equivariance():
 
 @pytest.mark.parametrize("rope", [False, True])
 def test_this_projects_layer_is_equivariant_without_mask_and_rope(rope):
-    """RoPE ends the equivariance, too: it is positions."""
+    """With RoPE it is not equivariant, because RoPE depends on positions."""
     attention, x, order = layer(CausalSelfAttention, rope=rope), tokens(6), [3, 1, 5, 0, 4, 2]
     same = torch.allclose(attention(x[:, order], unmasked(6)), attention(x, unmasked(6))[:, order], atol=1e-6)
     assert same is not rope
 
 
-def test_the_causal_mask_ends_it_but_the_last_token_of_one_layer_still_sees_a_set():
-    """Without positions the last token of one causal layer ignores the order of the others; of two layers it does not."""
+def test_a_causal_layer_is_not_equivariant_but_its_last_token_sees_a_multiset():
+    """Without positions, the last token ignores the order of the others in one causal layer, but not in two."""
     one, two, x, order = layer(CausalSelfAttention), layer(CausalSelfAttention, seed=1), tokens(6), [3, 1, 4, 0, 2, 5]
     y, shuffled = one(x), one(x[:, order])
     assert torch.allclose(shuffled[:, -1], y[:, -1]) and not torch.allclose(shuffled, y[:, order], atol=0.01)
@@ -414,18 +419,18 @@ def sinusoids(T, d):
 
 @pytest.mark.parametrize("d", [2, 4, 64, 256])
 def test_no_two_sinusoidal_positions_are_the_same(d):
-    """000 2(b)ii: not even with one pair of features, and the distance is that of the formula."""
+    """A4 2(b)ii: one pair of features is enough, and the distances are those of the formula."""
     phi, omega = sinusoids(600, d), 10000.0 ** (-2 * np.arange(d // 2) / d)
     squared = np.array([d - 2 * np.cos(omega * m).sum() for m in range(600)])
     assert np.allclose(((phi[500] - phi) ** 2).sum(axis=1), squared[abs(500 - np.arange(600))])
     assert squared[1:].min() > 1e-9
     assert np.allclose(np.linalg.norm(phi, axis=1) ** 2, d / 2)
     if d >= 64:
-        assert squared[1:].argmin() == 0  # with enough features the neighbour is the nearest
+        assert squared[1:].argmin() == 0  # with enough features, the neighbour is the nearest
 
 
-def test_one_pair_of_features_comes_very_near_itself_after_710_positions():
-    """Distinct in mathematics is not distinct in bfloat16: 710 is 113 turns and 0.00006."""
+def test_with_one_pair_of_features_positions_710_apart_are_nearly_equal():
+    """710 is 113 times 2 pi plus 0.00006. In bfloat16, some positions that are 710 apart are equal."""
     phi = sinusoids(711, 2)
     assert 0 < np.linalg.norm(phi[710] - phi[0]) < 7e-5
     near = torch.tensor(sinusoids(800, 2)).bfloat16()
@@ -435,15 +440,15 @@ def test_one_pair_of_features_comes_very_near_itself_after_710_positions():
 @few
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 16))
 def test_inner_products_and_shifts_of_sinusoids_depend_on_the_distance(s, t, half):
-    """phi_s . phi_t = sum cos(omega (s-t)), and phi_(t+k) is phi_t turned by angles that only k decides."""
+    """phi_s . phi_t = sum cos(omega (s-t)), and phi_(s+t) is phi_t rotated by angles that depend only on s."""
     phi, omega = sinusoids(401, 2 * half), 10000.0 ** (-np.arange(half) / half)
     assert phi[s] @ phi[t] == pytest.approx(np.cos(omega * (s - t)).sum(), abs=1e-9)
     as_complex = phi[:, 1::2] + 1j * phi[:, 0::2]
     assert np.allclose(as_complex[s + t], as_complex[t] * np.exp(1j * omega * s))
 
 
-def test_learned_positions_begin_equal():
-    """Nothing forces learned positions to differ: this project's start as zeros."""
+def test_learned_positions_start_equal():
+    """A4 2(b)ii: nothing forces learned embeddings to differ; in this project they all start as zeros."""
     assert not GPT(GPTConfig(5, 7, n_layer=1, n_head=2, n_embd=8)).pos_emb.any()
 
 
@@ -452,7 +457,7 @@ def test_learned_positions_begin_equal():
 
 
 def rope_matrix(d, t):
-    """000, equation 3."""
+    """The matrix of A4 equation 3 for position t: (d, d)."""
     R = np.zeros((d, d))
     for i in range(d // 2):
         a = t * 10000.0 ** (-2 * i / d)
@@ -460,62 +465,62 @@ def rope_matrix(d, t):
     return R
 
 
-def turned(x, t):
-    """What this project's code makes of the vector x at position t."""
+def rotated(x, t):
+    """The vector x, rotated for position t by this project's code."""
     cache = precompute_rotary_emb(len(x), t + 1).double()[t:]
     return apply_rotary_emb(torch.tensor(x)[None, None, None], cache)[0, 0, 0].numpy()
 
 
 @few
 @given(st.integers(1, 12), st.integers(0, 127), seeds)
-def test_rope_as_matrix_as_complex_product_and_as_code_is_the_same(half, t, seed):
-    """000 3(g)i: equation 3 is equation 4 with the real and imaginary parts taking turns."""
+def test_rope_as_a_matrix_as_a_complex_product_and_in_the_code_is_the_same(half, t, seed):
+    """A4 3(g)i: equation 3 is equation 4, with real and imaginary parts in turn."""
     x = np.random.default_rng(seed).normal(size=2 * half)
     by_matrix = rope_matrix(2 * half, t) @ x
     z = np.exp(1j * t * 10000.0 ** (-np.arange(half) / half)) * (x[0::2] + 1j * x[1::2])
     by_complex = np.stack((z.real, z.imag), axis=-1).reshape(-1)
     assert np.allclose(by_matrix, by_complex, atol=1e-12)
-    assert np.allclose(by_matrix, turned(x, t), atol=1e-5)
+    assert np.allclose(by_matrix, rotated(x, t), atol=1e-5)
 
 
 @pytest.mark.parametrize("d", [2, 4, 8, 64])
-def test_the_matrix_of_rope_has_2d_entries_beside_its_zeros(d):
-    """Most are zero only from d = 6 on: none of 4 for d = 2, half of 16 for d = 4."""
+def test_the_matrix_of_rope_has_2d_nonzero_entries(d):
+    """So most entries are zero from d = 6 on: none of 4 for d = 2, 8 of 16 for d = 4."""
     assert np.count_nonzero(rope_matrix(d, 1)) == 2 * d
 
 
 @few
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), seeds)
 def test_rope_scores_depend_on_the_distance_alone(s, t, shift, seed):
-    """000 3(g), the identity that the copy sets out to show: <R_s q, R_t k> = <R_(s-t) q, k>."""
+    """A4 3(g): <R_s q, R_t k> = <R_(s-t) q, k>."""
     q, k = np.random.default_rng(seed).normal(size=(2, 8))
-    score = turned(q, s) @ turned(k, t)
-    assert score == pytest.approx(turned(q, s + shift) @ turned(k, t + shift), abs=1e-4)
+    score = rotated(q, s) @ rotated(k, t)
+    assert score == pytest.approx(rotated(q, s + shift) @ rotated(k, t + shift), abs=1e-4)
     assert score == pytest.approx((rope_matrix(8, s - t) @ q) @ k, abs=1e-4)
     assert score == pytest.approx(q @ rope_matrix(8, t - s) @ k, abs=1e-4)
     assert np.allclose(rope_matrix(8, s).T @ rope_matrix(8, t), rope_matrix(8, t - s))
     R = rope_matrix(8, t)
-    assert np.allclose(R.T @ R, np.eye(8)) and np.linalg.norm(turned(k, t)) == pytest.approx(np.linalg.norm(k))
+    assert np.allclose(R.T @ R, np.eye(8)) and np.linalg.norm(rotated(k, t)) == pytest.approx(np.linalg.norm(k))
 
 
-def test_the_sign_in_the_copys_last_step_matters():
-    """000 3(g)i: conjugating the turned z1 turns the angle round, and without that the two sides differ."""
+def test_conjugating_the_rotated_vector_changes_the_sign_of_the_angle():
+    """A4 3(g)i: with the wrong sign, the real part is different."""
     z1, z2, angle = 1 + 2j, 3 - 1j, 0.7  # angle = (t1 - t2) theta
     truth = (np.conj(np.exp(1j * angle) * z1) * z2).real
     assert truth == pytest.approx((np.exp(-1j * angle) * np.conj(z1) * z2).real)
     assert abs(truth - (np.exp(1j * angle) * np.conj(z1) * z2).real) > 1
 
 
-def test_rope_scores_of_like_vectors_are_greatest_at_no_distance_but_do_not_fall_steadily():
+def test_rope_scores_of_equal_vectors_are_greatest_at_distance_0_but_do_not_fall_steadily():
     """For q = k the score is sum |q_i|^2 cos(m theta_i)."""
     q = np.ones(16)
-    scores = np.array([turned(q, m) @ q for m in range(60)])
+    scores = np.array([rotated(q, m) @ q for m in range(60)])
     assert np.allclose(scores, [2 * np.cos(m * 10000.0 ** (-np.arange(8) / 8)).sum() for m in range(60)], atol=1e-4)
     assert scores.argmax() == 0 and (np.diff(scores) > 0).any()
 
 
-def test_a_rope_layer_does_not_see_where_the_sequence_begins():
-    """The same tokens 5 positions on give the same output; in other orders they do not."""
+def test_a_rope_layer_does_not_depend_on_the_position_of_the_first_token():
+    """The same tokens, 5 positions later, give the same output; in another order they do not."""
     attention, x = layer(CausalSelfAttention, T=12, rope=True), tokens(6)
     here, there = (attention(x, Places(torch.arange(6)[None] + shift)) for shift in (1, 6))
     assert torch.allclose(here, there, atol=1e-5)
@@ -541,7 +546,7 @@ def last_weights(attention, x):
 @few
 @given(seeds, st.permutations(range(5)))
 def test_synthesized_weights_ignore_the_other_tokens_and_those_of_queries_and_keys_follow_them(seed, order):
-    """001 2(g)ii: earlier tokens change places; the weights stay at the places, or go with the tokens."""
+    """A5 2(g)ii: if earlier tokens are permuted, synthesized weights stay at their positions; the others move along."""
     x, order = tokens(6, seed=seed), [*order, 5]
     for name, (kind, kw) in KINDS.items():
         attention = layer(kind, seed=seed, **kw)
@@ -549,15 +554,15 @@ def test_synthesized_weights_ignore_the_other_tokens_and_those_of_queries_and_ke
         assert torch.allclose(after, before if name == "synthesizer" else before[:, order])
 
 
-def test_weights_are_not_the_same_at_every_place():
-    """So that staying and following are two things."""
+def test_weights_differ_between_positions():
+    """Otherwise the test before could not tell weights that stay from weights that move."""
     for kind, kw in KINDS.values():
         weights = last_weights(layer(kind, **kw), tokens(6))
         assert (weights.amax(dim=1) > 2 * weights.amin(dim=1)).all()
 
 
 def test_a_synthesizers_output_does_depend_on_the_other_tokens():
-    """001 2(g)ii: the values of the others come through, only not which of them."""
+    """A5 2(g)ii: it depends on the values of the other tokens."""
     attention, x = layer(SynthesizerAttention, synthesizer=True), tokens(6)
     changed = x.clone()
     changed[0, 1] += 1
@@ -565,7 +570,7 @@ def test_a_synthesizers_output_does_depend_on_the_other_tokens():
 
 
 def mixed_difference(attention, seed):
-    """Of the last output, in two other tokens: how far it is from a sum of what each of them does alone."""
+    """The mixed difference of the last output in two other tokens: 0 if it is a sum of one term for each of them."""
     base, other, outputs = tokens(6, seed=seed), tokens(6, seed=seed + 1), {}
     for i, j in itertools.product((0, 1), repeat=2):
         x = base.clone()
@@ -577,8 +582,8 @@ def mixed_difference(attention, seed):
 @few
 @given(seeds, st.sampled_from([1, 2, 4, 8]))
 def test_a_synthesizers_output_is_a_sum_over_the_other_tokens_with_no_interaction(seed, n_head):
-    """The mixed difference in two other tokens is 0, whatever the parameters and however many heads; and in each token
-    it is affine."""
+    """The mixed difference in two other tokens is 0 for all parameters and numbers of heads, and the output is affine
+    in each token."""
     attention = layer(SynthesizerAttention, n_head=n_head, seed=seed, synthesizer=True)
     assert mixed_difference(attention, seed) < 1e-9
     outputs = []
@@ -590,7 +595,7 @@ def test_a_synthesizers_output_is_a_sum_over_the_other_tokens_with_no_interactio
 
 
 def test_with_queries_and_keys_the_other_tokens_interact():
-    """They share one denominator."""
+    """Their scores share one denominator."""
     assert mixed_difference(layer(CausalSelfAttention), 0) > 0.01
 
 
@@ -605,14 +610,14 @@ def greater_of_two(attention):
 @few
 @given(seeds, st.sampled_from([1, 2, 4]), st.floats(0.1, 3))
 def test_no_synthesizer_layer_finds_the_greater_of_two_numbers(seed, n_head, std):
-    """It errs by 1/4 or more, whatever its parameters and however many heads: max has a mixed difference of -1."""
+    """Its error is at least 1/4 for all parameters and numbers of heads, because max has a mixed difference of -1."""
     attention = layer(SynthesizerAttention, T=3, n_embd=4, n_head=n_head, seed=seed, std=std, synthesizer=True)
     assert greater_of_two(attention).abs().max() >= 0.25 - 1e-9
 
 
 @pytest.mark.parametrize("n_head", [1, 2, 4])
-def test_nor_does_one_that_is_trained_for_just_that(n_head):
-    """It comes as near as 1/4, and not nearer."""
+def test_a_synthesizer_layer_trained_for_it_does_not_either(n_head):
+    """Its error goes to 1/4, and not below."""
     attention = layer(SynthesizerAttention, T=3, n_embd=4, n_head=n_head, synthesizer=True).requires_grad_(True)
     optimizer = torch.optim.Adam(attention.parameters(), lr=0.03)
     for _ in range(300):
@@ -626,26 +631,26 @@ def test_nor_does_one_that_is_trained_for_just_that(n_head):
 
 
 def test_the_best_synthesizer_errs_by_a_quarter_and_queries_and_keys_need_not_err():
-    """(x1+x2)/2 + 1/4 reaches the bound; softmax with a large scale finds the maximum."""
+    """(x1+x2)/2 + 1/4 has an error of 1/4; softmax with a large scale finds the maximum."""
     synthesizer = layer(SynthesizerAttention, T=3, n_embd=4, n_head=1, synthesizer=True)
     for p in synthesizer.parameters():
         p.zero_()
-    synthesizer.b2[2] = -50.0  # the last token looks at the two numbers, half and half
+    synthesizer.b2[2] = -50.0  # the last token gives each of the two numbers half of its weight
     synthesizer.value.weight[0, 0] = synthesizer.proj.weight[0, 0] = 1
     synthesizer.proj.bias[0] = 0.25
     assert greater_of_two(synthesizer).abs().max() == pytest.approx(0.25)
     attention = layer(CausalSelfAttention, T=3, n_embd=4, n_head=1)
     for p in attention.parameters():
         p.zero_()
-    attention.query.weight[0, 2] = 60.0  # the last token asks for a large first feature
+    attention.query.weight[0, 2] = 60.0  # the last token looks for a large first feature
     attention.key.weight[0, 0], attention.key.weight[0, 1] = 1, 1
     attention.value.weight[0, 0] = attention.proj.weight[0, 0] = 1
     assert greater_of_two(attention).abs().max() < 1e-9
 
 
 def test_one_synthesizer_head_for_each_possible_key_can_look_up_a_value():
-    """What is impossible is no lookup as such: head h reads block h of all tokens, and the asking token closes the
-    other heads by having them look at the first token, which is all zeros."""
+    """Head h reads block h of all tokens. The asking token lets the other heads look at the first token, which is all
+    zeros."""
     names, contents = 4, [3.0, -1.0, 2.5, 0.5]
     T = names + 2  # the zeros, the names in some order, and the asking token
     attention = layer(SynthesizerAttention, T=T, n_embd=16, n_head=names, synthesizer=True)  # 4 features a head
@@ -665,8 +670,8 @@ def test_one_synthesizer_head_for_each_possible_key_can_look_up_a_value():
         assert attention(x)[:, -1, 0].tolist() == pytest.approx(contents)
 
 
-def test_no_linear_map_picks_the_content_that_stands_beside_its_key():
-    """'The content if the key is h, else 0' has a mixed difference in key and content, as no affine map has."""
+def test_no_affine_map_selects_content_by_a_key_beside_it():
+    """'The content if the key is h, else 0' has a mixed difference in key and content; an affine map has none."""
     table = np.array([[*np.eye(2)[key], content, 1.0] for key in range(2) for content in (0.0, 1.0)])
     wanted = np.array([0.0, 1.0, 0.0, 0.0])  # the content of key 0
     best = np.linalg.lstsq(table, wanted, rcond=None)[0]
@@ -674,8 +679,8 @@ def test_no_linear_map_picks_the_content_that_stands_beside_its_key():
 
 
 @pytest.mark.parametrize("T", [16, 32])
-def test_a_synthesizer_saves_the_keys_and_nothing_of_the_quadratic_part(T):
-    """001 2(g): multiplications differ by T d^2, those of one linear layer, at every length."""
+def test_a_synthesizer_saves_the_projection_to_keys_and_nothing_of_the_quadratic_part(T):
+    """A5 2(g): at every length T it saves T d^2 multiplications, those of one linear layer."""
     counts = []
     for kind, kw in KINDS.values():
         attention, x = layer(kind, T=T, n_embd=32, n_head=4, **kw), tokens(T, 32)
@@ -689,8 +694,8 @@ def test_a_synthesizer_saves_the_keys_and_nothing_of_the_quadratic_part(T):
 # The document and its figures
 
 
-def test_the_figures_are_those_that_the_text_shows():
-    """No link is dead, and no figure is left over."""
+def test_the_text_shows_each_figure_once():
+    """No link is broken, and no file in figures/ is unused."""
     text = (DOCS / "written.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\]\((figures/[^)]+)\)", text)) == sorted(
         f"figures/{path.name}" for path in FIGURES.iterdir()
@@ -698,14 +703,15 @@ def test_the_figures_are_those_that_the_text_shows():
 
 
 def words_and_numbers(path):
-    """An SVG file's text and numbers, without what a rounding of another machine's changes: images, names of parts."""
+    """The text and the numbers of an SVG file. Images and the names of parts are left out, because they depend on the
+    rounding of the machine."""
     svg = re.sub(r'base64,[^"]*|#[0-9a-zA-Z]+|id="[^"]*"', "", path.read_text("utf-8"))
     number = r"-?\d+\.\d+"
     return re.sub(number, "0", svg), [float(found) for found in re.findall(number, svg)]
 
 
 def test_figures_are_drawn_the_same_each_time(tmp_path):
-    """Drawn twice, the files have the same bytes, and no date; and they show what those in docs/ show."""
+    """Drawn twice, the files have the same bytes and no date. They agree with those in docs/figures/."""
     pytest.importorskip("matplotlib")
     spec = importlib.util.spec_from_file_location("figures", DOCS / "figures.py")
     figures = importlib.util.module_from_spec(spec)
