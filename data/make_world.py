@@ -7,7 +7,6 @@ knowing from guessing), and as many people as an experiment needs. Names come fr
 
     python data/make_world.py                              # writes the committed files again, byte for byte
     python data/make_world.py --people 100000 --out DIR    # the same world, larger
-    python data/make_world.py --stats DIR [DIR ...]        # the statistics of README.md
 """
 
 import argparse
@@ -15,7 +14,6 @@ import functools
 import importlib
 import os
 import re
-import statistics as stats
 import sys
 import unicodedata
 import zlib
@@ -24,7 +22,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
-from math import log
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, NoReturn
@@ -598,115 +595,6 @@ def write_world(out: Path, seed: int, n: int, strength: float, documents: int = 
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Statistics, computed in the same way for this world and for the course's files (which have no test answers)
-
-
-def read_by_pattern(body: str, known: set[str]) -> str:
-    """What a reader without understanding answers: the first known place after "born", or else the first at all."""
-    words = re.findall(r"[^\W\d_]+", body.partition("orn ")[2]) + re.findall(r"[^\W\d_]+", body)
-    return next((word for word in words if word in known), "London")
-
-
-def guess_by_name(train: Sequence[Sequence[str]], questions: Sequence[str]) -> list[str]:
-    """What a reader without any documents answers: naive Bayes over the words of the name and their ends."""
-
-    def features(question: str) -> list[str]:
-        words = question.removeprefix("Where was ").removesuffix(" born?").split()
-        return sorted({*words, "^" + words[0][:4], "$" + words[-1][-3:], "$" + words[-1][-2:]})
-
-    prior = Counter(answer for _, answer in train)
-    seen: dict[str, Counter[str]] = {}
-    for question, answer in train:
-        for feature in features(question):
-            seen.setdefault(feature, Counter())[answer] += 1
-    weight = 30  # of a feature's overall frequency, in people: most places have too few to count on
-    usual = {feature: weight * places.total() / len(train) for feature, places in seen.items()}
-
-    def guess(question: str) -> str:
-        known = [(seen[feature], usual[feature]) for feature in features(question) if feature in seen]
-        score = {
-            place: log(count) + sum(log((places[place] + extra) / (count + weight)) for places, extra in known)
-            for place, count in prior.items()
-        }
-        return max(score, key=score.__getitem__)
-
-    return [guess(question) for question in questions]
-
-
-def statistics(folder: str | Path) -> dict[str, Any]:
-    """The statistics of README.md's table, by their names there."""
-    folder = Path(folder)
-
-    def rows(name: str) -> list[list[str]]:
-        return [line.split("\t") for line in (folder / name).read_text("utf-8").splitlines()]
-
-    corpus = (folder / "wiki.txt").read_text("utf-8")
-    documents = corpus.split("\n")
-    train, dev = rows("birth_places_train.tsv"), rows("birth_dev.tsv")
-    asked = train + dev
-    titles = [question.removeprefix("Where was ").removesuffix(" born?") for question, _ in asked]
-    lengths = sorted(map(len, documents))
-    top = Counter(answer for _, answer in train)
-    known = {answer for _, answer in asked}
-
-    def share(flags: Iterator[bool], total: int) -> str:
-        return f"{100 * sum(flags) / total:.1f} %"
-
-    def asked_share(test: Any) -> str:
-        """The share of the train and dev questions for which `test(document, title, answer)` holds."""
-        found = (bool(test(d, t, a)) for d, t, (_, a) in zip(documents, titles, asked, strict=False))
-        return share(found, len(asked))
-
-    def places(text: str) -> list[str]:
-        """The answers that stand in a text, in its order."""
-        return [word for word in re.findall(r"[^\W\d_]+", text) if word in known]
-
-    named = [len({*places(d[len(t) + 2 : 112])}) for d, t in zip(documents, titles, strict=False)]
-    return {
-        "documents": len(documents),
-        "characters": len(corpus),
-        "distinct characters, newline included": len(set(corpus)),
-        "length of a document, mean": f"{stats.mean(lengths):.1f}",
-        "shortest, deciles, longest": " ".join(
-            str(lengths[min(len(lengths) * k // 10, len(lengths) - 1)]) for k in range(11)
-        ),
-        "documents with letters outside ASCII": share((not d.isascii() for d in documents), len(documents)),
-        "questions (train / dev / test)": f"{len(train)} / {len(dev)} / {len(rows('birth_test_inputs.tsv'))}",
-        "questions with letters outside ASCII": asked_share(lambda d, t, a: not t.isascii()),
-        "longest question": max(len(question) for question, _ in asked),
-        "longest answer": max(len(answer) for _, answer in asked),
-        "names of two / three words": " / ".join(asked_share(lambda d, t, a, k=k: len(t.split()) == k) for k in (2, 3)),
-        "distinct places (train / dev)": f"{len(top)} / {len({a for _, a in dev})}",
-        "places asked for once in train": sum(count == 1 for count in top.values()),
-        "dev questions whose place train never has": share((a not in top for _, a in dev), len(dev)),
-        "most frequent answers in train": ", ".join(f"{a} {c}" for a, c in top.most_common(10)),
-        "London (train / dev)": " / ".join(share((a == "London" for _, a in part), len(part)) for part in (train, dev)),
-        "answer inside the document": asked_share(lambda d, t, a: a in d),
-        "answer inside its first 112 characters": asked_share(lambda d, t, a: a in d[:112]),
-        "different places in its first 112 characters, mean": f"{stats.mean(named):.2f}",
-        "full name again in the sentence": asked_share(lambda d, t, a: t in d[len(t) + 2 :]),
-        'sentence starts with "Born"': asked_share(lambda d, t, a: d[len(t) + 2 :].startswith("Born")),
-        "sentence with a year": asked_share(lambda d, t, a: re.search(r"\b\d{4}\b", d)),
-        "sentence with he, she, his or her": asked_share(lambda d, t, a: re.search(r"(?i)\b(he|she|his|her)\b", d)),
-        "first place of the sentence is the answer": asked_share(lambda d, t, a: places(d[len(t) + 2 :])[:1] == [a]),
-        'first place after "born" is the answer': asked_share(
-            lambda d, t, a: read_by_pattern(d[len(t) + 2 :], known) == a
-        ),
-        "dev answers guessed from the name": share(
-            (guess == a for guess, (_, a) in zip(guess_by_name(train, [q for q, _ in dev]), dev, strict=True)), len(dev)
-        ),
-    }
-
-
-def table(folders: Sequence[str]) -> str:
-    """A Markdown table of the statistics, a column per folder."""
-    columns = [statistics(folder) for folder in folders]
-    lines = ["| | " + " | ".join(folders) + " |", "| --- |" + " --- |" * len(folders)]
-    lines += ["| " + " | ".join([name, *(str(column[name]) for column in columns)]) + " |" for name in columns[0]]
-    return "\n".join(lines)
-
-
-# --------------------------------------------------------------------------------------------------------------------
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -726,16 +614,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="share of people named after the culture of their birthplace; 0: a name tells nothing (default 0.8)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="default: the folder of this script")
-    parser.add_argument("--stats", nargs="+", metavar="DIR", help="only print the statistics of these folders")
     args = parser.parse_args(argv)
-    if args.stats:
-        try:
-            print(table(args.stats))
-        except OSError as error:
-            parser.error(f"cannot read {error.filename}: {error.strerror}")
-        except (ValueError, ArithmeticError) as error:  # no UTF-8, no tab, no question
-            parser.error(f"--stats: one of these folders does not hold files in the course's format ({error})")
-        return
     if not FEWEST <= args.people <= MOST:
         parser.error(f"--people must be from {FEWEST} to {MOST}, not {args.people}")
     if not 1 <= args.documents <= 100:
