@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from make_world import OneLineParser
+from world_people import name_in
 
 Row = Sequence[str]  # the columns of a line of a TSV file: question, answer
 WORD = r"[^\W\d_]+"
@@ -45,10 +46,6 @@ def read_data_set(folder: str | Path) -> DataSet:
     corpus = (Path(folder) / "wiki.txt").read_text("utf-8")
     train, dev, test = (rows(name) for name in ("birth_places_train.tsv", "birth_dev.tsv", "birth_test_inputs.tsv"))
     return DataSet(corpus, corpus.split("\n"), train, dev, test)
-
-
-def name_in(question: str) -> str:
-    return question.removeprefix("Where was ").removesuffix(" born?")
 
 
 def percentage(flags: Iterable[object], total: int) -> str:

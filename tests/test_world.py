@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -33,6 +34,16 @@ def data_on_path():
 @pytest.fixture(scope="module")
 def make_world(data_on_path):
     return importlib.import_module("make_world")
+
+
+@pytest.fixture(scope="module")
+def world_people(data_on_path):
+    return importlib.import_module("world_people")
+
+
+@pytest.fixture(scope="module")
+def world_documents(data_on_path):
+    return importlib.import_module("world_documents")
 
 
 @pytest.fixture(scope="module")
@@ -193,37 +204,39 @@ def test_readme_states_the_present_statistics(make_world, world_stats):
 
 
 def test_importing_needs_no_faker():
-    code = f"import sys; sys.path.insert(0, {str(DATA)!r}); import make_world; assert 'faker' not in sys.modules"
-    subprocess.run([sys.executable, "-B", "-c", code], check=True, timeout=60)
+    code = "import sys, make_world; assert 'faker' not in sys.modules"
+    subprocess.run([sys.executable, "-B", "-c", code], check=True, timeout=60, cwd=DATA)
 
 
-def test_there_are_at_least_sixty_patterns_and_all_are_used(make_world, faker_installed):
-    written = [pattern for _, group in make_world.PATTERNS.values() for pattern in group]
+def test_there_are_at_least_sixty_patterns_and_all_are_used(world_people, world_documents, faker_installed):
+    written = [pattern for _, group in world_documents.world_text.PATTERNS.values() for pattern in group]
     assert len(written) == len(set(written)) >= 60
     used = Counter()
-    for split, who in make_world.people(0, 2937, 0.8):
-        if split in make_world.DOCUMENTED:
-            used[make_world.pattern(who, make_world.Random(f"{who.key}:document 0"))] += 1
+    for split, who in world_people.people(0, 2937, 0.8):
+        if split in world_people.CORPUS_SPLITS:
+            used[world_documents.draw_pattern(who, Random(f"{who.key}:document 0"))] += 1
     assert set(used) == set(written)
 
 
-def test_places_are_usable(make_world):
-    world = make_world.world()
-    assert len({(p.town, p.region, p.country, p.culture) for p in world.births.items}) == len(world.births.items) > 500
-    assert {p.country for p in world.births.items} <= set(make_world.COUNTRIES)
-    assert len(world.countries) >= 12
-    for place in world.births.items:
+def test_places_are_usable(world_people):
+    places = world_people.all_places()
+    birthplaces = places.birthplaces.items
+    assert len({(p.town, p.region, p.country, p.culture) for p in birthplaces}) == len(birthplaces) > 500
+    assert {p.country for p in birthplaces} <= set(world_people.NATIONALITIES)
+    assert len(places.country_of_culture) >= 12
+    for place in birthplaces:
         for level in ("town", "region", "country"):
             assert re.fullmatch(r"[A-Za-z]{1,15}", place.answer(level)), place
 
 
-def test_lives_are_plausible_and_unstated_means_unstated(make_world, faker_installed):
-    for _, who in make_world.people(1, 3000, 0.8):
-        assert who.death is None or 30 <= who.death - who.birth <= 100
-        assert (who.death or 2009) <= 2009
-        assert who.death or who.birth >= 1915
-        text = make_world.document(who)
-        assert all(who.birth - 5 <= int(year) <= 2009 for year in re.findall(r"\b1[5-9]\d\d\b|\b20\d\d\b", text)), text
+def test_lives_are_plausible_and_unstated_means_unstated(world_people, world_documents, faker_installed):
+    for _, who in world_people.people(1, 3000, 0.8):
+        assert who.death_year is None or 30 <= who.death_year - who.birth_year <= 100
+        assert (who.death_year or 2009) <= 2009
+        assert who.death_year or who.birth_year >= 1915
+        text = world_documents.document(who)
+        years = map(int, re.findall(r"\b1[5-9]\d\d\b|\b20\d\d\b", text))
+        assert all(who.birth_year - 5 <= year <= 2009 for year in years), text
         assert not re.search(r"\ba [AEIOaeio]|\ban [^aeiouAEIOUhH]", text), text
         if who.stated:
             assert who.answer in text
@@ -231,34 +244,34 @@ def test_lives_are_plausible_and_unstated_means_unstated(make_world, faker_insta
             assert "orn in" not in text and "orn at" not in text and "native" not in text
 
 
-def test_nobody_depends_on_how_many_there_are(make_world, faker_installed):
+def test_nobody_depends_on_how_many_there_are(world_people, world_documents, faker_installed):
     def first(n: int) -> dict[str, list]:
         found = defaultdict(list)
-        for split, who in make_world.people(3, n, 0.8):
+        for split, who in world_people.people(3, n, 0.8):
             if len(found[split]) < 25:
-                found[split].append((who, make_world.document(who)))
+                found[split].append((who, world_documents.document(who)))
         return found
 
     assert first(200) == first(1500)
-    assert next(make_world.people(4, 200, 0.8)) != next(make_world.people(3, 200, 0.8))
+    assert next(world_people.people(4, 200, 0.8)) != next(world_people.people(3, 200, 0.8))
 
 
-def guessed(make_world, strength: float) -> float:
+def share_guessed_of_unseen(world_people, strength: float) -> float:
     """The share of people without a document whose birthplace a guess from the name gets right."""
     asked = defaultdict(list)
-    for split, who in make_world.people(0, 5000, strength):
+    for split, who in world_people.people(0, 5000, strength):
         asked[split].append((who.question, who.answer))
     return share_guessed(asked["train"], asked["unseen"])
 
 
-def test_strength_decides_what_a_name_tells(make_world, faker_installed):
-    none, usual, full = (guessed(make_world, strength) for strength in (0, 0.8, 1))
+def test_strength_decides_what_a_name_tells(world_people, faker_installed):
+    none, usual, full = (share_guessed_of_unseen(world_people, strength) for strength in (0, 0.8, 1))
     assert none < 0.05  # no more than always saying London
     assert none + 0.01 < usual < full
     assert full > 0.04
-    for (_, one), (_, other) in zip(make_world.people(0, 200, 0), make_world.people(0, 200, 1), strict=True):
-        assert one.place == other.place and one.answer == other.answer and one.birth == other.birth
-        assert other.culture == other.place.culture
+    for (_, one), (_, other) in zip(world_people.people(0, 200, 0), world_people.people(0, 200, 1), strict=True):
+        assert one.birthplace == other.birthplace and one.answer == other.answer and one.birth_year == other.birth_year
+        assert other.name_culture == other.birthplace.culture
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -273,7 +286,7 @@ def test_smallest_world(tmp_path, faker_installed, seed):
     assert set(corpus).issuperset("".join(plain(question) for part in asked.values() for question, _ in part))
 
 
-def test_several_documents_about_each_person(tmp_path, make_world, faker_installed):
+def test_several_documents_about_each_person(tmp_path, world_people, world_documents, faker_installed):
     assert run("--people", 200, "--out", tmp_path / "one").returncode == 0
     assert run("--people", 200, "--documents", 4, "--out", tmp_path / "four").returncode == 0
     for name in FILES:
@@ -283,9 +296,9 @@ def test_several_documents_about_each_person(tmp_path, make_world, faker_install
     about = [documents[i::200] for i in range(200)]
     assert len(documents) == 800 and all(len({d.split(". ")[0] for d in same}) == 1 for same in about)
     assert sum(len(set(same)) == 4 for same in about) > 190  # and they say different things, but
-    for _, who in itertools.islice(make_world.people(0, 200, 0.8), 200):
-        details = [make_world.Details(who, make_world.Random(f"{who.key}:document {i}")) for i in range(4)]
-        for fact in ("trade_name", "grave", "parents", "nth_child", "grad"):
+    for _, who in itertools.islice(world_people.people(0, 200, 0.8), 200):
+        details = [world_documents.Details(who, Random(f"{who.key}:document {i}")) for i in range(4)]
+        for fact in ("occupation", "death_place", "parents", "nth_child", "graduation_year"):
             assert len({d[fact] for d in details}) == 1, fact  # agree on these
 
 
