@@ -1,4 +1,4 @@
-"""The invented world: its committed files, its generator, and how both compare with the course's files."""
+"""The invented world: its committed files, its generator, and their statistics beside those of the course's files."""
 
 import importlib
 import itertools
@@ -79,7 +79,7 @@ def run(*arguments: object, script: str = "make_world.py", **options) -> subproc
 
 
 def test_committed_files_are_regenerated_byte_for_byte(tmp_path, faker_installed):
-    # A foreign hash seed and a foreign folder: neither may matter.
+    # Neither the seed of Python's hashes nor the working folder may change the files.
     result = run("--out", tmp_path, cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": "123"})
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
@@ -113,20 +113,20 @@ def test_every_question_has_its_document_in_order():
         assert document.endswith(" .")
         assert "{" not in document and "  " not in document and "None" not in document
         stated += answer in document
-    assert 0.935 < stated / len(asked) < 0.965  # one in twenty does not say it
+    assert 0.935 < stated / len(asked) < 0.965  # one document in twenty does not state the birthplace
 
 
-def test_splits_share_no_name_and_the_unseen_have_no_document():
+def test_splits_share_no_name_and_unseen_people_have_no_document():
     names = {split: {plain(question) for question, _ in pairs(file)} for split, file in SPLIT_FILES.items()}
     for (one, mine), (other, theirs) in itertools.permutations(names.items(), 2):
         assert not mine & theirs, (one, other)
-    # A title may have initials in it, so all that ends before a stop and a blank is taken for one.
+    # Names may contain initials ("Ann B. Lee"), so every part of a line before ". " may be its title.
     titles = {plain(d[: stop.start()]) for d in lines(DATA / "wiki.txt") for stop in re.finditer(r"\. ", d)}
     unseen = {name.removeprefix("Where was ").removesuffix(" born?") for name in names["unseen"]}
     assert not unseen & titles
 
 
-def test_no_line_is_the_courses():
+def test_no_sentence_is_taken_from_the_course():
     course = os.environ.get("COURSE_DATA")
     if not course:
         pytest.skip("COURSE_DATA is not set")
@@ -151,7 +151,8 @@ def share_guessed_of_dev(folder: Path) -> float:
     return share_guessed(pairs("birth_places_train.tsv", folder), pairs("birth_dev.tsv", folder))
 
 
-# Row of the table: how far each of its numbers may be from the course's, relative to it or in percentage points.
+# For each row of the table, the largest allowed difference of its numbers from the course's: relative, or in
+# percentage points.
 TOLERANCES = {
     "documents": ("relative", 0),
     "length of a document, mean": ("relative", 0.10),
@@ -176,7 +177,7 @@ TOLERANCES = {
 }
 
 
-def test_statistics_are_near_the_courses(world_stats):
+def test_statistics_are_close_to_those_of_the_course(world_stats):
     course = os.environ.get("COURSE_DATA")
     if not course:
         pytest.skip("COURSE_DATA is not set")
@@ -192,7 +193,7 @@ def test_statistics_are_near_the_courses(world_stats):
     assert abs(share_guessed_of_dev(DATA) - share_guessed_of_dev(Path(course))) <= 0.02
 
 
-def test_readme_states_the_present_statistics(make_world, world_stats):
+def test_readme_states_the_current_statistics(make_world, world_stats):
     readme = (DATA / "README.md").read_text("utf-8")
     for row, value in world_stats.world_statistics(DATA).items():
         assert f"| {row} | {value} |" in readme
@@ -203,22 +204,22 @@ def test_readme_states_the_present_statistics(make_world, world_stats):
 # The generator
 
 
-def test_importing_needs_no_faker():
+def test_import_does_not_need_faker():
     code = "import sys, make_world; assert 'faker' not in sys.modules"
     subprocess.run([sys.executable, "-B", "-c", code], check=True, timeout=60, cwd=DATA)
 
 
-def test_there_are_at_least_sixty_patterns_and_all_are_used(world_people, world_documents, faker_installed):
+def test_all_of_at_least_sixty_patterns_are_used(world_people, world_documents, faker_installed):
     written = [pattern for _, group in world_documents.world_text.PATTERNS.values() for pattern in group]
     assert len(written) == len(set(written)) >= 60
     used = Counter()
-    for split, who in world_people.people(0, 2937, 0.8):
+    for split, person in world_people.people(0, 2937, 0.8):
         if split in world_people.CORPUS_SPLITS:
-            used[world_documents.draw_pattern(who, Random(f"{who.key}:document 0"))] += 1
+            used[world_documents.draw_pattern(person, Random(f"{person.key}:document 0"))] += 1
     assert set(used) == set(written)
 
 
-def test_places_are_usable(world_people):
+def test_every_place_has_an_answer_at_every_level(world_people):
     places = world_people.all_places()
     birthplaces = places.birthplaces.items
     assert len({(p.town, p.region, p.country, p.culture) for p in birthplaces}) == len(birthplaces) > 500
@@ -229,27 +230,27 @@ def test_places_are_usable(world_people):
             assert re.fullmatch(r"[A-Za-z]{1,15}", place.answer(level)), place
 
 
-def test_lives_are_plausible_and_unstated_means_unstated(world_people, world_documents, faker_installed):
-    for _, who in world_people.people(1, 3000, 0.8):
-        assert who.death_year is None or 30 <= who.death_year - who.birth_year <= 100
-        assert (who.death_year or 2009) <= 2009
-        assert who.death_year or who.birth_year >= 1915
-        text = world_documents.document(who)
+def test_years_are_plausible_and_unstated_birthplaces_are_not_stated(world_people, world_documents, faker_installed):
+    for _, person in world_people.people(1, 3000, 0.8):
+        assert person.death_year is None or 30 <= person.death_year - person.birth_year <= 100
+        assert (person.death_year or 2009) <= 2009
+        assert person.death_year or person.birth_year >= 1915
+        text = world_documents.document(person)
         years = map(int, re.findall(r"\b1[5-9]\d\d\b|\b20\d\d\b", text))
-        assert all(who.birth_year - 5 <= year <= 2009 for year in years), text
+        assert all(person.birth_year - 5 <= year <= 2009 for year in years), text
         assert not re.search(r"\ba [AEIOaeio]|\ban [^aeiouAEIOUhH]", text), text
-        if who.stated:
-            assert who.answer in text
+        if person.stated:
+            assert person.answer in text
         else:
             assert "orn in" not in text and "orn at" not in text and "native" not in text
 
 
-def test_nobody_depends_on_how_many_there_are(world_people, world_documents, faker_installed):
+def test_people_do_not_depend_on_the_size_of_the_world(world_people, world_documents, faker_installed):
     def first(n: int) -> dict[str, list]:
         found = defaultdict(list)
-        for split, who in world_people.people(3, n, 0.8):
+        for split, person in world_people.people(3, n, 0.8):
             if len(found[split]) < 25:
-                found[split].append((who, world_documents.document(who)))
+                found[split].append((person, world_documents.document(person)))
         return found
 
     assert first(200) == first(1500)
@@ -257,16 +258,16 @@ def test_nobody_depends_on_how_many_there_are(world_people, world_documents, fak
 
 
 def share_guessed_of_unseen(world_people, strength: float) -> float:
-    """The share of people without a document whose birthplace a guess from the name gets right."""
+    """The share of unseen people, in a world of this name_culture_strength, whose birthplace naive Bayes guesses."""
     asked = defaultdict(list)
-    for split, who in world_people.people(0, 5000, strength):
-        asked[split].append((who.question, who.answer))
+    for split, person in world_people.people(0, 5000, strength):
+        asked[split].append((person.question, person.answer))
     return share_guessed(asked["train"], asked["unseen"])
 
 
-def test_strength_decides_what_a_name_tells(world_people, faker_installed):
+def test_a_higher_strength_makes_names_more_informative(world_people, faker_installed):
     none, usual, full = (share_guessed_of_unseen(world_people, strength) for strength in (0, 0.8, 1))
-    assert none < 0.05  # no more than always saying London
+    assert none < 0.05  # no better than always answering London
     assert none + 0.01 < usual < full
     assert full > 0.04
     for (_, one), (_, other) in zip(world_people.people(0, 200, 0), world_people.people(0, 200, 1), strict=True):
@@ -280,7 +281,7 @@ def test_smallest_world(tmp_path, faker_installed, seed):
     assert run("--people", 200, "--seed", seed, "--out", folder).returncode == 0
     asked = {split: pairs(name, folder) for split, name in SPLIT_FILES.items()}
     assert [len(asked[split]) for split in ("train", "dev", "test")] == [136, 34, 30]
-    assert 40 <= len(asked["unseen"]) <= 50  # without those whose name has a letter that the corpus lacks
+    assert 40 <= len(asked["unseen"]) <= 50  # people whose name has a letter that the corpus lacks are left out
     corpus = (folder / "wiki.txt").read_text("utf-8")
     assert corpus.count("\n") == 199
     assert set(corpus).issuperset("".join(plain(question) for part in asked.values() for question, _ in part))
@@ -295,11 +296,11 @@ def test_several_documents_about_each_person(tmp_path, world_people, world_docum
     documents = lines(tmp_path / "four" / "wiki.txt")
     about = [documents[i::200] for i in range(200)]
     assert len(documents) == 800 and all(len({d.split(". ")[0] for d in same}) == 1 for same in about)
-    assert sum(len(set(same)) == 4 for same in about) > 190  # and they say different things, but
-    for _, who in itertools.islice(world_people.people(0, 200, 0.8), 200):
-        details = [world_documents.Details(who, Random(f"{who.key}:document {i}")) for i in range(4)]
+    assert sum(len(set(same)) == 4 for same in about) > 190  # different sentences
+    for _, person in itertools.islice(world_people.people(0, 200, 0.8), 200):
+        details = [world_documents.Details(person, Random(f"{person.key}:document {i}")) for i in range(4)]
         for fact in ("occupation", "death_place", "parents", "nth_child", "graduation_year"):
-            assert len({d[fact] for d in details}) == 1, fact  # agree on these
+            assert len({d[fact] for d in details}) == 1, fact  # about the same life
 
 
 @pytest.mark.parametrize(
@@ -314,12 +315,12 @@ def test_several_documents_about_each_person(tmp_path, world_people, world_docum
         ("--name_culture_strength", "nan"),
         ("--no_such_flag",),
         ("--out", DATA / "places.tsv"),  # not a folder
-        ("--people", 300),  # nor are the committed files to be replaced by those of another world
+        ("--people", 300),  # another world must not replace the committed one
         ("--seed", 1),
         ("--documents", 2, "--out", DATA),
     ],
 )
-def test_misuse_is_one_line_and_exit_code_2(arguments, faker_installed):
+def test_wrong_arguments_are_a_one_line_error_and_exit_code_2(arguments, faker_installed):
     result = run(*arguments)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr
@@ -355,7 +356,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
         shutil.copy(DATA / name, tmp_path / name)
     count = iter(range(150))
 
-    def interrupted(who, number):
+    def interrupted(person, number):
         if next(count, None) is None:
             raise KeyboardInterrupt
         return "Text ."
@@ -371,7 +372,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
 @pytest.mark.slow
 def test_a_million_people_in_five_minutes_and_300_megabytes(tmp_path, faker_installed):
     pytest.importorskip("resource")
-    # A process begins with the peak memory of the one that starts it, and this one may be large by now.
+    # A child process inherits the peak memory of its parent, and this process may be large: a small one measures.
     small = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, timeout=300)
