@@ -64,8 +64,8 @@ PATTERNS: dict[str, tuple[float, tuple[str, ...]]] = {
         ("{name} (b. {birthplace}, {birth_year}; d. {death_place}, {death_year}) was {description}{who_clause}"
          "{he_clause}"),
     )),
-    # Only for people whose year of birth is uncertain. They put a question mark into the corpus, whose characters are
-    # the model's vocabulary; without one, no question could be encoded.
+    # Frequency 0, as these are used for exactly the people whose year of birth is uncertain. They put a question mark
+    # into the corpus, whose characters are the model's vocabulary; without one, no question could be encoded.
     "uncertain, living": (0.0, (
         "{name} (born {birth_year}? in {birthplace}) is {description}{who_clause}",
         "{name} (b. {birth_year}?, {birthplace}) is {description}{who_clause}",
