@@ -1,78 +1,124 @@
 """`make demo`: does pretraining teach facts? The whole experiment on a small invented world, in ten minutes.
 
-A model is finetuned on questions about some people and asked about others. Without pretraining it can only guess; when
-it has read about them it can know; about people of whom it has read nothing it can, again, only guess. The world has
-several documents about each person, which say the same in other words: facts met in one wording only can hardly be
-asked for in another (Allen-Zhu & Li 2023, Physics of Language Models 3.1). What is done is what the printed commands do.
-What is trained is kept in demo/, and interrupted training goes on; remove the folder to begin anew.
+A model is finetuned on questions about some people and asked about others. Without pretraining it can only guess. With
+pretraining it has read about the people of dev and test, so it can know their birthplaces; it has read nothing about
+the unseen people, so there it can again only guess. The world has several documents about each person, which state the
+same facts in different words, because a model can hardly answer questions about facts that it has read in one wording
+only (Allen-Zhu & Li 2023, Physics of Language Models 3.1).
+
+The demo prints each command of run.py before it runs it. The parameters stay in demo/, and a repeated `make demo`
+continues interrupted training; remove the folder to start again.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 from replicate import command, train
-from utils import ROOT, evaluate_places, read_questions, run_main
+from utils import ROOT, InputError, evaluate_places, read_questions, run_main
 
-sys.path.insert(0, str(ROOT / "data"))
-
-PEOPLE, DOCUMENTS = 200, 5  # documents about each of them
+FOLDER = ROOT / "demo"  # the world, the parameters and the predictions
+PEOPLE, DOCUMENTS = 200, 5  # people with documents, and documents about each of them
 SCRATCH_EPOCHS, PRETRAIN_EPOCHS, FINETUNE_EPOCHS = 15, 18, 5
 VARIANT = "rope"
 FILES = {"dev": "birth_dev.tsv", "test": "birth_test.tsv", "unseen": "unseen.tsv"}
+TENSORBOARD = {"tb_expt_name": "demo"}  # keeps the demo's curves apart from those of the user's own runs
+
+Predictions = dict[tuple[str, str], list[str]]  # by model or baseline, and split
 
 
 def main() -> None:
-    import make_world
+    start = time.monotonic()
 
-    started = time.monotonic()
-    folder = ROOT / "demo"
-    world = folder / f"world.{PEOPLE}x{DOCUMENTS}"
-    folder.mkdir(exist_ok=True)
+    def print_heading(title: str) -> None:
+        print(f"\n[{time.monotonic() - start:3.0f} s] {title}", flush=True)
 
-    def say(title: str) -> None:
-        print(f"\n[{time.monotonic() - started:3.0f} s] {title}", flush=True)
-
-    say(f"A world of {PEOPLE} people who do not exist, with {DOCUMENTS} documents about each; and some without")
-    if not (world / "wiki.txt").exists():
-        make_world.main(["--people", str(PEOPLE), "--documents", str(DOCUMENTS), "--out", str(world)])
-    print(*(world / "wiki.txt").read_text("utf-8").split("\n")[::PEOPLE], sep="\n")
-    asked = {split: read_questions(world / name) for split, name in FILES.items()}
-    known = list(zip(*read_questions(world / "birth_places_train.tsv")))
-    print(
-        f"{len(known)} questions to learn from; to be asked: "
-        + ", ".join(f"{len(q)} {s}" for s, (q, _) in asked.items())
+    world = FOLDER / f"world.{PEOPLE}x{DOCUMENTS}"
+    FOLDER.mkdir(exist_ok=True)
+    print_heading(
+        f"A world of {PEOPLE} people who do not exist, with {DOCUMENTS} documents about each; and some without"
     )
+    make_world(world)
+    print_world(world)
 
     corpus, questions = world / "wiki.txt", {"finetune_corpus_path": world / "birth_places_train.tsv"}
-    scratch, pretrained, finetuned = (folder / f"{name}.params" for name in ("scratch", "pretrain", "finetune"))
-    flags = {"tb_expt_name": "demo"}  # not to be taken for a run of the user's
-    say("Finetuning without pretraining")
-    train("finetune", VARIANT, corpus, path=scratch, max_epochs=SCRATCH_EPOCHS, batch_size=32, **questions, **flags)
-    say("Pretraining")
-    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=PRETRAIN_EPOCHS, **flags)
-    say("Finetuning after pretraining")
+    scratch, pretrained, finetuned = (FOLDER / f"{name}.params" for name in ("scratch", "pretrain", "finetune"))
+    print_heading("Finetuning without pretraining")
+    train("finetune", VARIANT, corpus, path=scratch, max_epochs=SCRATCH_EPOCHS, batch_size=32, **questions,
+          **TENSORBOARD)  # fmt: skip
+    print_heading("Pretraining")
+    train("pretrain", VARIANT, corpus, path=pretrained, max_epochs=PRETRAIN_EPOCHS, **TENSORBOARD)
+    print_heading("Finetuning after pretraining")
     train("finetune", VARIANT, corpus, path=finetuned, reading_params_path=pretrained, max_epochs=FINETUNE_EPOCHS,
-          **questions, **flags)  # fmt: skip
+          **questions, **TENSORBOARD)  # fmt: skip
 
-    say("Asking about people that no question of the finetuning was about")
+    print_heading("Asking about people that no question of the finetuning was about")
+    models = {"finetuned only": scratch, "pretrained and finetuned": finetuned}
+    predictions = baseline_predictions(world) | model_predictions(world, models)
+    print_heading("Right answers")
+    print_accuracies(world, predictions)
+    print(f"\nThe predictions: {FOLDER}/finetune.*.predictions")
+
+
+def make_world(world: Path) -> None:
+    """Writes the world into its folder, unless it is there already.
+
+    Raises InputError with the last line of make_world.py's error output if that fails.
+    """
+    if (world / "wiki.txt").exists():
+        return
+    script = ROOT / "data" / "make_world.py"
+    arguments = ["--people", str(PEOPLE), "--documents", str(DOCUMENTS), "--out", str(world)]
+    result = subprocess.run([sys.executable, script, *arguments], stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+        raise InputError(f"the world could not be made: {lines[-1].removeprefix('make_world.py: error: ')}")
+    sys.stderr.write(result.stderr)  # a note on the version of Faker
+
+
+def print_world(world: Path) -> None:
+    """Prints all documents about one person, and the number of questions in each split."""
+    print(*(world / "wiki.txt").read_text("utf-8").split("\n")[::PEOPLE], sep="\n")
+    known, _ = read_questions(world / "birth_places_train.tsv")
+    sizes = {split: len(read_questions(world / name)[0]) for split, name in FILES.items()}
+    asked = ", ".join(f"{size} {split}" for split, size in sizes.items())
+    print(f"{len(known)} questions to learn from; to be asked: {asked}")
+
+
+def baseline_predictions(world: Path) -> Predictions:
+    """The answers of the baselines, which read no documents."""
+    from evaluation.baselines import guess_by_name
+
+    known = list(zip(*read_questions(world / "birth_places_train.tsv")))
     predictions = {}
-    for split, (split_questions, _) in asked.items():
-        predictions["always London", split] = ["London"] * len(split_questions)
-        predictions["guessed from the name (naive Bayes)", split] = make_world.guess_by_name(known, split_questions)
-        for name, params in {"finetuned only": scratch, "pretrained and finetuned": finetuned}.items():
-            path = folder / f"{params.stem}.{split}.predictions"
-            command("evaluate", VARIANT, corpus, reading_params_path=params, eval_corpus_path=world / FILES[split],
-                    outputs_path=path)  # fmt: skip
-            predictions[name, split] = path.read_text("utf-8").splitlines()
+    for split, name in FILES.items():
+        questions, _ = read_questions(world / name)
+        predictions["always London", split] = ["London"] * len(questions)
+        predictions["guessed from the name (naive Bayes)", split] = guess_by_name(known, questions)
+    return predictions
 
-    say("Right answers")
+
+def model_predictions(world: Path, models: dict[str, Path]) -> Predictions:
+    """The answers of models, given their names and parameter files. Each run of run.py is printed."""
+    predictions = {}
+    for split, questions in FILES.items():
+        for name, params in models.items():
+            path = FOLDER / f"{params.stem}.{split}.predictions"
+            command("evaluate", VARIANT, world / "wiki.txt", reading_params_path=params,
+                    eval_corpus_path=world / questions, outputs_path=path)  # fmt: skip
+            predictions[name, split] = path.read_text("utf-8").splitlines()
+    return predictions
+
+
+def print_accuracies(world: Path, predictions: Predictions) -> None:
+    """Prints a row for each model or baseline, and a column for each split."""
     print(f"{'':36}" + "".join(f"{split:>10}" for split in FILES))
     for name in dict.fromkeys(name for name, _ in predictions):
         scores = [evaluate_places(world / FILES[split], predictions[name, split]) for split in FILES]
         print(f"{name:36}" + "".join(f"{100 * correct / total:9.1f}%" for total, correct in scores))
-    print(f"\nThe predictions: {folder}/finetune.*.predictions")
 
 
 if __name__ == "__main__":

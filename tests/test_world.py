@@ -1,6 +1,6 @@
-"""The invented world: its committed files, its generator, and how both compare with the course's files."""
+"""The invented world: its committed files, its generator, and their statistics beside those of the course's files."""
 
-import importlib.util
+import importlib
 import itertools
 import os
 import re
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -23,16 +24,31 @@ SPLIT_FILES = {
 
 
 @pytest.fixture(scope="module")
-def make_world():
-    """The generator as a module; data/ is a folder of files, not a package."""
-    sys.path.insert(0, str(DATA))
-    try:
-        spec = importlib.util.spec_from_file_location("make_world", DATA / "make_world.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        sys.path.remove(str(DATA))
+def data_on_path():
+    """Makes the scripts of data/ importable; the folder is not a package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DATA)
+        yield
+
+
+@pytest.fixture(scope="module")
+def make_world(data_on_path):
+    return importlib.import_module("make_world")
+
+
+@pytest.fixture(scope="module")
+def world_people(data_on_path):
+    return importlib.import_module("world_people")
+
+
+@pytest.fixture(scope="module")
+def world_documents(data_on_path):
+    return importlib.import_module("world_documents")
+
+
+@pytest.fixture(scope="module")
+def world_stats(data_on_path):
+    return importlib.import_module("world_stats")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +70,8 @@ def plain(text: str) -> str:
     return text.encode("ascii", "ignore").decode()
 
 
-def run(*arguments: object, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(DATA / "make_world.py"), *map(str, arguments)]
+def run(*arguments: object, script: str = "make_world.py", **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(DATA / script), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, **options)
 
 
@@ -63,7 +79,7 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess:
 
 
 def test_committed_files_are_regenerated_byte_for_byte(tmp_path, faker_installed):
-    # A foreign hash seed and a foreign folder: neither may matter.
+    # Neither the seed of Python's hashes nor the working folder may change the files.
     result = run("--out", tmp_path, cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": "123"})
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
@@ -97,20 +113,20 @@ def test_every_question_has_its_document_in_order():
         assert document.endswith(" .")
         assert "{" not in document and "  " not in document and "None" not in document
         stated += answer in document
-    assert 0.935 < stated / len(asked) < 0.965  # one in twenty does not say it
+    assert 0.935 < stated / len(asked) < 0.965  # one document in twenty does not state the birthplace
 
 
-def test_splits_share_no_name_and_the_unseen_have_no_document():
+def test_splits_share_no_name_and_unseen_people_have_no_document():
     names = {split: {plain(question) for question, _ in pairs(file)} for split, file in SPLIT_FILES.items()}
     for (one, mine), (other, theirs) in itertools.permutations(names.items(), 2):
         assert not mine & theirs, (one, other)
-    # A title may have initials in it, so all that ends before a stop and a blank is taken for one.
+    # Names may contain initials ("Ann B. Lee"), so every part of a line before ". " may be its title.
     titles = {plain(d[: stop.start()]) for d in lines(DATA / "wiki.txt") for stop in re.finditer(r"\. ", d)}
     unseen = {name.removeprefix("Where was ").removesuffix(" born?") for name in names["unseen"]}
     assert not unseen & titles
 
 
-def test_no_line_is_the_courses():
+def test_no_sentence_is_taken_from_the_course():
     course = os.environ.get("COURSE_DATA")
     if not course:
         pytest.skip("COURSE_DATA is not set")
@@ -123,7 +139,20 @@ def numbers(value: object) -> list[float]:
     return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]
 
 
-# Row of the table: how far each of its numbers may be from the course's, as a share of it or in percentage points.
+def share_guessed(train: list[tuple[str, str]], asked: list[tuple[str, str]]) -> float:
+    """The share of the questions that naive Bayes answers correctly from the name alone."""
+    from evaluation.baselines import guess_by_name
+
+    guesses = guess_by_name(train, [question for question, _ in asked])
+    return sum(guess == answer for guess, (_, answer) in zip(guesses, asked, strict=True)) / len(asked)
+
+
+def share_guessed_of_dev(folder: Path) -> float:
+    return share_guessed(pairs("birth_places_train.tsv", folder), pairs("birth_dev.tsv", folder))
+
+
+# For each row of the table, the largest allowed difference of its numbers from the course's: relative, or in
+# percentage points.
 TOLERANCES = {
     "documents": ("relative", 0),
     "length of a document, mean": ("relative", 0.10),
@@ -145,15 +174,14 @@ TOLERANCES = {
     "sentence with he, she, his or her": ("points", 3),
     "first place of the sentence is the answer": ("points", 4),
     'first place after "born" is the answer': ("points", 4),
-    "dev answers guessed from the name": ("points", 2),
 }
 
 
-def test_statistics_are_near_the_courses(make_world):
+def test_statistics_are_close_to_those_of_the_course(world_stats):
     course = os.environ.get("COURSE_DATA")
     if not course:
         pytest.skip("COURSE_DATA is not set")
-    ours, theirs = make_world.statistics(DATA), make_world.statistics(course)
+    ours, theirs = world_stats.world_statistics(DATA), world_stats.world_statistics(course)
     for row, (kind, tolerance) in TOLERANCES.items():
         mine, reference = numbers(ours[row]), numbers(theirs[row])
         if row.startswith("shortest"):
@@ -162,86 +190,89 @@ def test_statistics_are_near_the_courses(make_world):
             assert abs(a - b) <= tolerance * (b if kind == "relative" else 1), (row, ours[row], theirs[row])
     assert ours["most frequent answers in train"].startswith("London ")
     assert numbers(ours["longest question"])[0] <= numbers(theirs["longest question"])[0]
+    assert abs(share_guessed_of_dev(DATA) - share_guessed_of_dev(Path(course))) <= 0.02
 
 
-def test_readme_states_the_present_statistics(make_world):
+def test_readme_states_the_current_statistics(make_world, world_stats):
     readme = (DATA / "README.md").read_text("utf-8")
-    for row, value in make_world.statistics(DATA).items():
+    for row, value in world_stats.world_statistics(DATA).items():
         assert f"| {row} | {value} |" in readme
+    assert f"| dev answers guessed from the name | {100 * share_guessed_of_dev(DATA):.1f} % |" in readme
     assert make_world.FAKER in readme
 
 
 # The generator
 
 
-def test_importing_needs_no_faker():
-    code = f"import sys; sys.path.insert(0, {str(DATA)!r}); import make_world; assert 'faker' not in sys.modules"
-    subprocess.run([sys.executable, "-B", "-c", code], check=True, timeout=60)
+def test_import_does_not_need_faker():
+    code = "import sys, make_world; assert 'faker' not in sys.modules"
+    subprocess.run([sys.executable, "-B", "-c", code], check=True, timeout=60, cwd=DATA)
 
 
-def test_there_are_at_least_sixty_patterns_and_all_are_used(make_world, faker_installed):
-    written = [pattern for _, group in make_world.PATTERNS.values() for pattern in group]
+def test_all_of_at_least_sixty_patterns_are_used(world_people, world_documents, faker_installed):
+    written = [pattern for _, group in world_documents.world_text.PATTERNS.values() for pattern in group]
     assert len(written) == len(set(written)) >= 60
     used = Counter()
-    for split, who in make_world.people(0, 2937, 0.8):
-        if split in make_world.DOCUMENTED:
-            used[make_world.pattern(who, make_world.Random(f"{who.key}:document 0"))] += 1
+    for split, person in world_people.people(0, 2937, 0.8):
+        if split in world_people.CORPUS_SPLITS:
+            used[world_documents.draw_pattern(person, Random(f"{person.key}:document 0"))] += 1
     assert set(used) == set(written)
 
 
-def test_places_are_usable(make_world):
-    world = make_world.world()
-    assert len({(p.town, p.region, p.country, p.culture) for p in world.births.items}) == len(world.births.items) > 500
-    assert {p.country for p in world.births.items} <= set(make_world.COUNTRIES)
-    assert len(world.countries) >= 12
-    for place in world.births.items:
+def test_every_place_has_an_answer_at_every_level(world_people):
+    places = world_people.all_places()
+    birthplaces = places.birthplaces.items
+    assert len({(p.town, p.region, p.country, p.culture) for p in birthplaces}) == len(birthplaces) > 500
+    assert {p.country for p in birthplaces} <= set(world_people.NATIONALITIES)
+    assert len(places.country_of_culture) >= 12
+    for place in birthplaces:
         for level in ("town", "region", "country"):
             assert re.fullmatch(r"[A-Za-z]{1,15}", place.answer(level)), place
 
 
-def test_lives_are_plausible_and_unstated_means_unstated(make_world, faker_installed):
-    for _, who in make_world.people(1, 3000, 0.8):
-        assert who.death is None or 30 <= who.death - who.birth <= 100
-        assert (who.death or 2009) <= 2009
-        assert who.death or who.birth >= 1915
-        text = make_world.document(who)
-        assert all(who.birth - 5 <= int(year) <= 2009 for year in re.findall(r"\b1[5-9]\d\d\b|\b20\d\d\b", text)), text
+def test_years_are_plausible_and_unstated_birthplaces_are_not_stated(world_people, world_documents, faker_installed):
+    for _, person in world_people.people(1, 3000, 0.8):
+        assert person.death_year is None or 30 <= person.death_year - person.birth_year <= 100
+        assert (person.death_year or 2009) <= 2009
+        assert person.death_year or person.birth_year >= 1915
+        text = world_documents.document(person)
+        years = map(int, re.findall(r"\b1[5-9]\d\d\b|\b20\d\d\b", text))
+        assert all(person.birth_year - 5 <= year <= 2009 for year in years), text
         assert not re.search(r"\ba [AEIOaeio]|\ban [^aeiouAEIOUhH]", text), text
-        if who.stated:
-            assert who.answer in text
+        if person.stated:
+            assert person.answer in text
         else:
             assert "orn in" not in text and "orn at" not in text and "native" not in text
 
 
-def test_nobody_depends_on_how_many_there_are(make_world, faker_installed):
+def test_people_do_not_depend_on_the_size_of_the_world(world_people, world_documents, faker_installed):
     def first(n: int) -> dict[str, list]:
         found = defaultdict(list)
-        for split, who in make_world.people(3, n, 0.8):
+        for split, person in world_people.people(3, n, 0.8):
             if len(found[split]) < 25:
-                found[split].append((who, make_world.document(who)))
+                found[split].append((person, world_documents.document(person)))
         return found
 
     assert first(200) == first(1500)
-    assert next(make_world.people(4, 200, 0.8)) != next(make_world.people(3, 200, 0.8))
+    assert next(world_people.people(4, 200, 0.8)) != next(world_people.people(3, 200, 0.8))
 
 
-def guessed(make_world, strength: float) -> float:
-    """The share of people without a document whose birthplace a guess from the name gets right."""
+def share_guessed_of_unseen(world_people, strength: float) -> float:
+    """The share of unseen people, in a world of this name_culture_strength, whose birthplace naive Bayes guesses."""
     asked = defaultdict(list)
-    for split, who in make_world.people(0, 5000, strength):
-        asked[split].append((who.question, who.answer))
-    guesses = make_world.guess_by_name(asked["train"], [question for question, _ in asked["unseen"]])
-    return sum(g == answer for g, (_, answer) in zip(guesses, asked["unseen"], strict=True)) / len(guesses)
+    for split, person in world_people.people(0, 5000, strength):
+        asked[split].append((person.question, person.answer))
+    return share_guessed(asked["train"], asked["unseen"])
 
 
-def test_strength_decides_what_a_name_tells(make_world, faker_installed):
-    none, usual, full = (guessed(make_world, strength) for strength in (0, 0.8, 1))
-    assert none < 0.05  # no more than always saying London
+def test_a_higher_strength_makes_names_more_informative(world_people, faker_installed):
+    none, usual, full = (share_guessed_of_unseen(world_people, strength) for strength in (0, 0.8, 1))
+    assert none < 0.05  # no better than always answering London
     assert none + 0.01 < usual < full
     assert full > 0.04
-    for (_, one), (_, other) in zip(make_world.people(0, 200, 0), make_world.people(0, 200, 1), strict=True):
-        assert one.place == other.place and one.answer == other.answer and one.birth == other.birth
-        assert other.culture == other.place.culture
+    for (_, one), (_, other) in zip(world_people.people(0, 200, 0), world_people.people(0, 200, 1), strict=True):
+        assert one.birthplace == other.birthplace and one.answer == other.answer and one.birth_year == other.birth_year
+        assert other.name_culture == other.birthplace.culture
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -250,13 +281,13 @@ def test_smallest_world(tmp_path, faker_installed, seed):
     assert run("--people", 200, "--seed", seed, "--out", folder).returncode == 0
     asked = {split: pairs(name, folder) for split, name in SPLIT_FILES.items()}
     assert [len(asked[split]) for split in ("train", "dev", "test")] == [136, 34, 30]
-    assert 40 <= len(asked["unseen"]) <= 50  # without those whose name has a letter that the corpus lacks
+    assert 40 <= len(asked["unseen"]) <= 50  # people whose name has a letter that the corpus lacks are left out
     corpus = (folder / "wiki.txt").read_text("utf-8")
     assert corpus.count("\n") == 199
     assert set(corpus).issuperset("".join(plain(question) for part in asked.values() for question, _ in part))
 
 
-def test_several_documents_about_each_person(tmp_path, make_world, faker_installed):
+def test_several_documents_about_each_person(tmp_path, world_people, world_documents, faker_installed):
     assert run("--people", 200, "--out", tmp_path / "one").returncode == 0
     assert run("--people", 200, "--documents", 4, "--out", tmp_path / "four").returncode == 0
     for name in FILES:
@@ -265,11 +296,11 @@ def test_several_documents_about_each_person(tmp_path, make_world, faker_install
     documents = lines(tmp_path / "four" / "wiki.txt")
     about = [documents[i::200] for i in range(200)]
     assert len(documents) == 800 and all(len({d.split(". ")[0] for d in same}) == 1 for same in about)
-    assert sum(len(set(same)) == 4 for same in about) > 190  # and they say different things, but
-    for _, who in itertools.islice(make_world.people(0, 200, 0.8), 200):
-        details = [make_world.Details(who, make_world.Random(f"{who.key}:document {i}")) for i in range(4)]
-        for fact in ("trade_name", "grave", "parents", "nth_child", "grad"):
-            assert len({d[fact] for d in details}) == 1, fact  # agree on these
+    assert sum(len(set(same)) == 4 for same in about) > 190  # different sentences
+    for _, person in itertools.islice(world_people.people(0, 200, 0.8), 200):
+        details = [world_documents.Details(person, Random(f"{person.key}:document {i}")) for i in range(4)]
+        for fact in ("occupation", "death_place", "parents", "nth_child", "graduation_year"):
+            assert len({d[fact] for d in details}) == 1, fact  # about the same life
 
 
 @pytest.mark.parametrize(
@@ -284,26 +315,40 @@ def test_several_documents_about_each_person(tmp_path, make_world, faker_install
         ("--name_culture_strength", "nan"),
         ("--no_such_flag",),
         ("--out", DATA / "places.tsv"),  # not a folder
-        ("--stats", DATA / "no_such_folder"),
-        ("--people", 300),  # nor are the committed files to be replaced by those of another world
+        ("--people", 300),  # another world must not replace the committed one
         ("--seed", 1),
         ("--documents", 2, "--out", DATA),
     ],
 )
-def test_misuse_is_one_line_and_exit_code_2(arguments, faker_installed):
+def test_wrong_arguments_are_a_one_line_error_and_exit_code_2(arguments, faker_installed):
     result = run(*arguments)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"Where was A born?\n"], ids=["empty", "no UTF-8", "no answers"])
-def test_statistics_of_other_files_are_one_line(tmp_path, content):
-    for name in FILES:
-        (tmp_path / name).write_bytes(content)
-    result = run("--stats", tmp_path)
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"\xff", b"Where was A born?\n"],
+    ids=["no files", "empty", "not UTF-8", "no answers"],
+)
+def test_statistics_of_other_files_are_a_one_line_error(tmp_path, content):
+    if content is not None:
+        for name in FILES:
+            (tmp_path / name).write_bytes(content)
+    result = run(tmp_path, script="world_stats.py")
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr
+    assert result.stdout == ""
+
+
+def test_statistics_are_printed_with_one_column_per_folder(world_stats):
+    result = run(DATA, DATA, script="world_stats.py")
+    assert result.returncode == 0, result.stderr
+    header, rule, *rows = result.stdout.splitlines()
+    assert header == f"| | {DATA} | {DATA} |" and rule == "| --- | --- | --- |"
+    statistics = world_stats.world_statistics(DATA)
+    assert rows == [f"| {row} | {value} | {value} |" for row, value in statistics.items()]
 
 
 def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_installed, monkeypatch):
@@ -311,7 +356,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
         shutil.copy(DATA / name, tmp_path / name)
     count = iter(range(150))
 
-    def interrupted(who, number):
+    def interrupted(person, number):
         if next(count, None) is None:
             raise KeyboardInterrupt
         return "Text ."
@@ -327,7 +372,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
 @pytest.mark.slow
 def test_a_million_people_in_five_minutes_and_300_megabytes(tmp_path, faker_installed):
     pytest.importorskip("resource")
-    # A process begins with the peak memory of the one that starts it, and this one may be large by now.
+    # A child process inherits the peak memory of its parent, and this process may be large: a small one measures.
     small = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, timeout=300)
