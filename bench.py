@@ -1,13 +1,12 @@
-"""How fast on a CPU, against what, and what it costs when things grow.
+"""Speed and memory on a CPU, relative to the textbook code, and how they grow with the size of things.
 
-    python bench.py [train|decode|data|growth|all] [--variant vanilla|rope|synthesizer] [--recipe handout|fast]
-                    [--steps 20] [--json FILE]
+    python bench.py [train|decode|data|growth|all] [--variant VARIANT] [--recipe handout|fast] [--steps 20] [--json FILE]
 
-A speed is the median of `--steps` repetitions with the quartiles, taken in turns with those of the textbook code
+A speed is the median of `--steps` repetitions, with quartiles. Each repetition alternates with one of the textbook code
 (tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout of 0.1, AdamW, one
-question answered at a time), so that whatever else the machine does hits both. Training is done as the recipe says, on
-its examples; the textbook gets the same ones. The textbook trains in a process of its own, where the C library is as it
-comes (`trainer.keep_memory`). Leave the machine alone meanwhile.
+question answered at a time), so that other load on the machine affects both. Training follows the recipe, on its
+examples; the textbook gets the same ones. The textbook trains in a process of its own, in which the C library has its
+default settings (see `devices.keep_freed_memory`). Run nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -42,14 +41,15 @@ from engine.cli import Parser, bounded, run_main
 from engine.devices import choose_dtype
 from engine.files import check_writable, find_corpus, read_text, write_lines
 from engine.training import build_dataset
+from generation import generate
 from model import GPT, GPTConfig
 from questions import encode_question, read_questions
 from recipe import RECIPES, Phase
 from trainer import Batches, Trainer, TrainerConfig
 from utils import set_seed
+from variants import VARIANTS
 from vocabulary import MASK, PAD
 
-VARIANTS = ("vanilla", "rope", "synthesizer")
 results: list[dict] = []
 
 
@@ -62,7 +62,7 @@ def questions(data: CharCorruptionDataset) -> NameDataset:
 
 
 def work_of(recipe: str, data: CharCorruptionDataset) -> dict[str, tuple[Phase, Dataset]]:
-    """What a recipe does, and on which examples."""
+    """The phases of a recipe and their training data."""
     pretrain, finetune = RECIPES[recipe].pretrain, RECIPES[recipe].finetune
     return {
         "pretraining": (pretrain, build_dataset(pretrain, data)),
@@ -72,7 +72,7 @@ def work_of(recipe: str, data: CharCorruptionDataset) -> dict[str, tuple[Phase, 
 
 def shape(variant: str, vocab_size: int, block_size: int = 128, dropout: float = 0.1, **kw: int) -> GPTConfig:
     kw |= dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
-    return GPTConfig(vocab_size, block_size, rope=variant == "rope", synthesizer=variant == "synthesizer", **kw)
+    return GPTConfig(vocab_size, block_size, variant=variant, **kw)
 
 
 def seconds(work: Callable[..., object], *args: object) -> float:
@@ -139,7 +139,7 @@ def textbook_steps(model: TextbookGPT, dataset: Dataset, batch_size: int) -> Ite
 
 
 def textbook_elsewhere(config: GPTConfig, recipe: str, work: str) -> Iterator[tuple[float, int]]:
-    """`textbook_steps` in another process, which rests between them."""
+    """`textbook_steps` in another process, which waits between the steps."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(target=serve_textbook, args=(theirs, config, recipe, work), daemon=True)
@@ -161,9 +161,8 @@ def serve_textbook(connection: Connection, config: GPTConfig, recipe: str, work:
 
 
 def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> float:
-    """Tokens a second, if a training step of so many tokens had nothing to do but its matrix products: the layers'
-    forwards and twice backwards, for a part of a batch, attention in rows of 128; and those by which Muon makes updates
-    orthogonal."""
+    """Tokens a second if a training step of `tokens` tokens consisted of its matrix products alone: those of the layers,
+    forward and (two each) backward, for a micro-batch, with attention in rows of 128; and those of Muon."""
     config, T, part = model.config, 128, 4096
     C, head, batch = config.n_embd, config.n_embd // config.n_head, (part // T * config.n_head,)
     first = 2 * C if config.synthesizer else 3 * C
@@ -279,12 +278,12 @@ def bench_decoding(variants: list[str], steps: int) -> None:
         for _ in range(150):  # until answers have an end
             next(learning)
         textbook = TextbookGPT(model.config)
-        textbook.load_state_dict(model.state_dict())
+        textbook.load_state_dict(model.state_dict(), strict=False)  # it times a variant that it lacks as vanilla
         ours, theirs = [], []
         for repetition in range(steps):
             some = prompts[repetition::steps]
             theirs.append(len(some) / seconds(one_at_a_time, textbook, some))
-            ours.append(len(prompts) / seconds(model.generate, prompts, 32, MASK))
+            ours.append(len(prompts) / seconds(generate, model, prompts, 32, MASK))
         report(f"decoding {variant}, textbook", theirs, "names/s")
         report(f"decoding {variant}", ours, "names/s", theirs)
 
@@ -302,7 +301,7 @@ def bench_data(steps: int) -> None:
         text = "\n".join(data.data[i % len(data)] for i in range(documents))
         started = time.perf_counter()
         loaded = CharCorruptionDataset(text, 128)
-        report(f"loading {documents:,} documents", [time.perf_counter() - started], "s", mb=loaded.corpus.nbytes / 1e6)
+        report(f"loading {documents:,} documents", [time.perf_counter() - started], "s", mb=loaded.tokens.nbytes / 1e6)
         batches = Batches(loaded, 128, 1, seed=0)
         times = [1e3 * seconds(batches.__getitem__, i) for i in range(7)][1:]
         report(f"a batch of 128 out of {documents:,}", times, "ms")

@@ -21,15 +21,13 @@ set missing=
 for %%f in (%files%) do if not exist "%%f" set missing=!missing! %%f
 if not exist src\run.py set missing=!missing! src\run.py
 if defined missing (
-    rem Not percent signs: a closing bracket in the folder's name would end this block.
+    rem Exclamation marks, as with percent signs a closing bracket in the folder's name would end this block.
     echo collect_submission.bat: nothing was written, these files are missing in !cd!: 1>&2
     for %%f in (!missing!) do echo   %%f 1>&2
     exit /b 2
 )
 
-rem Renamed only when it is whole, so that there is never half a zip to upload.
-set code=
-for %%f in (src\*.py) do set code=!code! src/%%~nxf
-python -c "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED); [z.write(f) for f in sys.argv[2:]]; z.close()" assignment%~1.zip.tmp %code% %files% || exit /b 1
+rem Renamed when it is complete, so that there is never half a zip to upload.
+python -c "import glob, sys, zipfile; code = sorted(glob.glob('src/**/*.py', recursive=True) + glob.glob('src/**/*.j2', recursive=True)); z = zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED); [z.write(f) for f in code + sys.argv[2:]]; z.close()" assignment%~1.zip.tmp %files% || exit /b 1
 move /y assignment%~1.zip.tmp assignment%~1.zip >nul || exit /b 1
 echo Written to %cd%\assignment%~1.zip

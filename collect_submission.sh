@@ -18,8 +18,9 @@ esac
 
 CDPATH="" cd -- "$(dirname -- "$0")" || exit 2
 
+code=$(find src -type f \( -name "*.py" -o -name "*.j2" \) 2>/dev/null | LC_ALL=C sort)
 missing=""
-for file in src/*.py $files; do # without any code, the first stays as it is written here
+for file in ${code:-src/*.py} $files; do # without any code, the first is missing
     [ -f "$file" ] || missing="$missing $file"
 done
 if [ -n "$missing" ]; then
@@ -32,7 +33,7 @@ python=$(command -v python3 || command -v python) || {
     echo "collect_submission.sh: neither python3 nor python was found" >&2
     exit 2
 }
-# Renamed only when it is whole, so that there is never half a zip to upload.
+# Renamed when it is complete, so that there is never half a zip to upload.
 zip="assignment$1.zip"
 unfinished=".$zip.$$.tmp"
 trap 'rm -f "$unfinished"' EXIT
@@ -41,7 +42,7 @@ trap 'rm -f "$unfinished"' EXIT
     with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as archive:
         for name in sys.argv[2:]:
             archive.write(name)
-" "$unfinished" src/*.py $files && mv -f "$unfinished" "$zip" || exit 1
+" "$unfinished" $code $files && mv -f "$unfinished" "$zip" || exit 1
 
 echo "Written to $PWD/$zip:"
-printf "  %s\n" src/*.py $files
+printf "  %s\n" $code $files

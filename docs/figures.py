@@ -22,7 +22,7 @@ import torch
 
 from attention import CausalSelfAttention, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
 from model import GPTConfig
-from utils import write_atomically
+from engine.files import write_atomically
 
 if TYPE_CHECKING:  # matplotlib takes a second to import
     from matplotlib.axes import Axes

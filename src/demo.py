@@ -17,8 +17,11 @@ import sys
 import time
 from pathlib import Path
 
-from replicate import command, train
-from utils import ROOT, InputError, evaluate_places, read_questions, run_main
+from replicate import run_command, train
+from engine.files import InputError, ROOT
+from utils import evaluate_places
+from questions import read_questions
+from engine.cli import run_main
 
 FOLDER = ROOT / "demo"  # the world, the parameters and the predictions
 PEOPLE, DOCUMENTS = 200, 5  # people with documents, and documents about each of them
@@ -107,8 +110,8 @@ def model_predictions(world: Path, models: dict[str, Path]) -> Predictions:
     for split, questions in FILES.items():
         for name, params in models.items():
             path = FOLDER / f"{params.stem}.{split}.predictions"
-            command("evaluate", VARIANT, world / "wiki.txt", reading_params_path=params,
-                    eval_corpus_path=world / questions, outputs_path=path)  # fmt: skip
+            run_command("evaluate", VARIANT, world / "wiki.txt", reading_params_path=params,
+                        eval_corpus_path=world / questions, outputs_path=path)  # fmt: skip
             predictions[name, split] = path.read_text("utf-8").splitlines()
     return predictions
 

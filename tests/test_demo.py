@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import demo
-from utils import InputError
+from engine.files import InputError
 
 ROWS = ["always London", "guessed from the name (naive Bayes)", "finetuned only", "pretrained and finetuned"]
 

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 BOTH = ["london_baseline.py", "vanilla.model.params", "vanilla.nopretrain.dev.predictions",
         "vanilla.nopretrain.test.predictions", "vanilla.finetune.params", "vanilla.pretrain.dev.predictions",
         "vanilla.pretrain.test.predictions"]  # fmt: skip
+CODE = ["src/engine/training.py", "src/evaluation/report.html.j2", "src/model.py", "src/run.py"]
 LISTED = {
     "4": [*BOTH, "london_baseline_accuracy.txt", "rope.finetune.params", "rope.pretrain.dev.predictions",
           "rope.pretrain.test.predictions"],
@@ -21,8 +22,10 @@ LISTED = {
 @pytest.fixture
 def folder(tmp_path):
     shutil.copy(ROOT / "collect_submission.sh", tmp_path)
-    (tmp_path / "src").mkdir()
-    for name in {"src/run.py", "src/model.py", *LISTED["4"], *LISTED["5"]}:
+    for room in ("engine", "evaluation", "__pycache__"):
+        (tmp_path / "src" / room).mkdir(parents=True)
+    (tmp_path / "src/__pycache__/run.pyc").write_text("not for submission")
+    for name in {*CODE, *LISTED["4"], *LISTED["5"]}:
         (tmp_path / name).write_text(f"content of {name}")
     return tmp_path
 
@@ -39,7 +42,7 @@ def test_a_complete_set(folder, assignment):
     done = collect(folder, assignment)
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(folder / f"assignment{assignment}.zip") as archive:
-        assert sorted(archive.namelist()) == sorted(["src/model.py", "src/run.py", *LISTED[assignment]])
+        assert sorted(archive.namelist()) == sorted([*CODE, *LISTED[assignment]])
         for name in archive.namelist():
             assert archive.read(name).decode() == f"content of {name}"
     assert not list(folder.glob(".*"))

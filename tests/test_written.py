@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from attention import CausalSelfAttention, Places, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
+from attention import CausalSelfAttention, DocumentMask, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
 from model import GPT, GPTConfig
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -349,11 +349,16 @@ def tokens(T, n_embd=16, seed=0):
     return torch.randn(1, T, n_embd, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
+def one_document(positions):
+    """The mask of one document with these positions (1, T)."""
+    return DocumentMask(positions, torch.zeros_like(positions))
+
+
 def unmasked(T):
     """No mask: each token sees all tokens."""
-    places = Places(torch.arange(T)[None])
-    places.bias = torch.zeros_like(places.bias)
-    return places
+    mask = one_document(torch.arange(T)[None])
+    mask.bias = torch.zeros_like(mask.bias)
+    return mask
 
 
 def transformer_layer(rng, d):
@@ -522,9 +527,9 @@ def test_rope_scores_of_equal_vectors_are_greatest_at_distance_0_but_do_not_fall
 def test_a_rope_layer_does_not_depend_on_the_position_of_the_first_token():
     """The same tokens, 5 positions later, give the same output; in another order they do not."""
     attention, x = layer(CausalSelfAttention, T=12, rope=True), tokens(6)
-    here, there = (attention(x, Places(torch.arange(6)[None] + shift)) for shift in (1, 6))
+    here, there = (attention(x, one_document(torch.arange(6)[None] + shift)) for shift in (1, 6))
     assert torch.allclose(here, there, atol=1e-5)
-    shuffled = attention(x[:, [3, 1, 4, 0, 2, 5]], Places(torch.arange(6)[None] + 1))
+    shuffled = attention(x[:, [3, 1, 4, 0, 2, 5]], one_document(torch.arange(6)[None] + 1))
     assert not torch.allclose(here[:, -1], shuffled[:, -1], atol=0.01)
 
 
