@@ -1,4 +1,4 @@
-"""Draws the figures of docs/written.md: `python docs/figures.py` writes them into docs/figures/.
+"""Draws the figures of docs/written.md and the README: `python docs/figures.py` writes them into docs/figures/.
 
 All figures are computed from formulas or from layers with random weights; nothing is measured. The same program writes
 the same bytes each time.
@@ -199,21 +199,110 @@ def synthesizer() -> Figure:
     return figure
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# The README's figures, each for a light and a dark page
+
+
+THEMES = {
+    "light": {"text": "#1f2328", "muted": "#59636e", "public": "#b0b7bf", "handout": "#5b9bd5", "fast": "#0969da",
+              "mask": "#fff3c4", "missing": "#ffd8a8", "title": "#cfe5ff"},
+    "dark": {"text": "#e6edf3", "muted": "#9198a1", "public": "#59636e", "handout": "#3a6ea5", "fast": "#58a6ff",
+             "mask": "#4d4212", "missing": "#6b4415", "title": "#173f6b"},
+}  # fmt: skip
+# Right answers in % of the course's 500 dev questions; sources in docs/results.md
+WITHOUT_READING = {"always London": 5.0, "guessed from the name": 4.4}
+ACCURACIES = {"rope": (33.2, 36.6, 81.6), "vanilla": (27.2, 39.0, 81.5), "synthesizer": (13.4, 20.6, 76.7)}
+SERIES = {"public": "best public result", "handout": "the handouts' recipe, here", "fast": "recipe fast, here"}
+
+
+def accuracy(theme: dict[str, str]) -> Figure:
+    """Right answers: without reading, the best public results, and the two recipes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.9), layout="constrained")
+    axes = figure.subplots()
+    ticks, names, y = [], [], 0.0
+    for name, value in WITHOUT_READING.items():
+        axes.barh(y, value, 0.8, color=theme["muted"])
+        axes.text(value + 1, y, f"{value:.1f} %", va="center", color=theme["text"])
+        ticks.append(y)
+        names.append(name)
+        y += 1
+    for variant, values in ACCURACIES.items():
+        y += 0.6
+        ticks.append(y + 1)
+        names.append(variant)
+        for (key, label), value in zip(SERIES.items(), values):
+            bold = "bold" if key == "fast" else "normal"
+            axes.barh(y, value, 0.9, color=theme[key])
+            text = f"{value:.1f} %  {label if variant == 'rope' else ''}"
+            axes.text(value + 1, y, text, va="center", color=theme["text"], fontweight=bold)
+            y += 1
+    axes.set_yticks(ticks, names)
+    axes.set(xlim=(0, 128), xticks=[])
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, colors=theme["text"], labelsize=12)
+    return figure
+
+
+def view(theme: dict[str, str]) -> Figure:
+    """A document, the question about it, and a view of it: character by character."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    figure = Figure(figsize=(8, 2.5))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(-1, 75), ylim=(0, 8))
+    axes.axis("off")
+
+    def write(pieces: list[tuple[str, str | None]], x: float, y: float) -> None:
+        """Pieces of text from column x on, one after the other, each on its colour."""
+        for text, colour in pieces:
+            if colour:
+                axes.add_patch(Rectangle((x, y - 0.45), len(text), 1.0, color=theme[colour], linewidth=0))
+            for i, char in enumerate(text):
+                axes.text(x + i + 0.5, y, char, family="monospace", fontsize=10.5, ha="center", va="center",
+                          color=theme["text"])  # fmt: skip
+            x += len(text)
+
+    for y, label in ((7.4, "document"), (4.9, "a view of it, with two gaps: the model restores what is missing (orange)"),
+                     (2.0, "question")):  # fmt: skip
+        axes.text(-0.6, y, label, fontsize=10, color=theme["muted"], va="center")
+    name = ("Andrew Ball", "title")
+    write([name, (". Andrew Ball was an English theologian born in London .", None)], 0, 6.5)
+    mask = ("\u2047", "mask")
+    write([name, (". ", None), ("born in ", None), mask, (" .", None), mask, ("London", "missing"), mask,
+           ("was an ", None), mask, (" theologian", None), mask, ("English", "missing"), mask], 10, 3.9)  # fmt: skip
+    write([("Where was ", None), name, (" born?", None), mask, ("London", "missing"), mask], 0, 1.0)
+    axes.plot([10, 10], [0.4, 4.6], color=theme["muted"], linewidth=0.8, linestyle=":")
+    axes.text(32, 2.0, "the name begins at position 10 in both", fontsize=10, color=theme["muted"], va="center")
+    return figure
+
+
 FIGURES: tuple[Callable[[], Figure], ...] = (beta, heads, positions, rope, synthesizer)
+README_FIGURES: tuple[Callable[[dict[str, str]], Figure], ...] = (accuracy, view)
 
 
 def main(folder: Path = HERE / "figures") -> None:
     """Writes all figures to `folder`."""
     import matplotlib
 
+    def save(figure: Figure, name: str, **settings: object) -> None:
+        content = io.BytesIO()
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None}, **settings)
+        write_atomically(folder / f"{name}.svg", content.getvalue())
+
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # ignore the user's own settings
         matplotlib.rcParams.update(STYLE)
         for draw in FIGURES:
-            content = io.BytesIO()
-            draw().savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-            write_atomically(folder / f"{draw.__name__}.svg", content.getvalue())
+            save(draw(), draw.__name__)
+        matplotlib.rcParams.update({"font.size": 12, "axes.titlesize": 13})
+        for draw in README_FIGURES:
+            for name, theme in THEMES.items():
+                save(draw(theme), f"{draw.__name__}.{name}", transparent=True)
 
 
 if __name__ == "__main__":
