@@ -21,8 +21,8 @@ if str(HERE.parent / "src") not in sys.path:
 import torch
 
 from attention import CausalSelfAttention, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
-from model import GPTConfig
 from engine.files import write_atomically
+from model import GPTConfig
 
 if TYPE_CHECKING:  # matplotlib takes a second to import
     from matplotlib.axes import Axes

@@ -17,11 +17,11 @@ import sys
 import time
 from pathlib import Path
 
-from replicate import run_command, train
-from engine.files import InputError, ROOT
-from utils import evaluate_places
-from questions import read_questions
 from engine.cli import run_main
+from engine.files import ROOT, InputError
+from questions import read_questions
+from replicate import run_command, train
+from utils import evaluate_places
 
 FOLDER = ROOT / "demo"  # the world, the parameters and the predictions
 PEOPLE, DOCUMENTS = 200, 5  # people with documents, and documents about each of them
