@@ -192,17 +192,17 @@ class Trainer:
             raise FloatingPointError(f"the loss is {self.loss} at step {self.steps}, learning rate {self.lr:.2e}")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_norm_clip))
         if not math.isfinite(norm):
-            message = f"the gradient is {norm} long at step {self.steps}, learning rate {self.lr:.2e}"
-            raise FloatingPointError(message)
+            raise FloatingPointError(f"the gradient is {norm} long at step {self.steps}, learning rate {self.lr:.2e}")
         for optimizer in self.optimizers:
             optimizer.step()
         self.losses = self.losses[0] + self.loss, self.losses[1] + 1
-        if config.writer:
-            padding = 1 - tokens / batch[0].numel()
-            numbers = {"loss": self.loss, "lr": self.lr, "grad_norm": norm, "padding": padding}
-            for name, number in numbers.items():
-                config.writer.add_scalar(f"train/{name}", number, self.steps)
+        self.log("train", loss=self.loss, lr=self.lr, grad_norm=norm, padding=1 - tokens / batch[0].numel())
         return stop > 0
+
+    def log(self, group: str, **numbers: float) -> None:
+        """Gives numbers to the TensorBoard writer, if there is one."""
+        for name, number in numbers.items() if self.config.writer else ():
+            self.config.writer.add_scalar(f"{group}/{name}", number, self.steps)
 
     def set_learning_rate(self) -> None:
         """Sets the rates of the step that is about to be taken."""
@@ -241,14 +241,9 @@ class Trainer:
 
     def load(self, batches: Dataset) -> DataLoader:
         """The batches, one after the other, made by `num_workers` processes."""
-        return DataLoader(
-            batches,
-            batch_size=None,
-            num_workers=self.config.num_workers,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=ignore_signals,
-            generator=torch.Generator(),  # so that the DataLoader does not draw from the global one
-        )
+        pinned = self.device.type == "cuda"
+        return DataLoader(batches, None, num_workers=self.config.num_workers, pin_memory=pinned,
+                          worker_init_fn=ignore_signals, generator=torch.Generator())  # fmt: skip
 
     @property
     def mean_loss(self) -> float:
@@ -265,8 +260,7 @@ class Trainer:
         config = self.config
         if self.test_dataset is not None:
             progress.write(f"epoch {epoch}: loss {self.mean_loss:.4f}, test loss {self.test():.4f}")
-        if config.writer:
-            config.writer.add_scalar("train/tokens_per_second", self.tokens / self.seconds, self.steps)
+        self.log("train", tokens_per_second=self.tokens / self.seconds)
         if config.after_epoch and distributed.rank() == 0:
             config.after_epoch(epoch)
 
@@ -284,8 +278,7 @@ class Trainer:
             count += targets
         self.model.train()
         loss = total / count
-        if config.writer:
-            config.writer.add_scalar("test/loss", loss, self.steps)
+        self.log("test", loss=loss)
         if config.ckpt_path and loss < self.best_loss and distributed.rank() == 0:
             save_params(self.model, config.ckpt_path)
         self.best_loss = min(self.best_loss, loss)
@@ -294,8 +287,7 @@ class Trainer:
     def check_parameters(self) -> None:
         """Raises FloatingPointError when a parameter is not finite, which no later loss might show."""
         if not all(p.isfinite().all() for p in self.parameters):
-            message = f"parameters are not finite after step {self.steps}, learning rate {self.lr:.2e}"
-            raise FloatingPointError(message)
+            raise FloatingPointError(f"parameters are not finite after step {self.steps}, learning rate {self.lr:.2e}")
 
     def state(self) -> dict[str, Any]:
         """All that is needed to resume. Nothing else changes during training and lasts longer than a step."""
@@ -317,13 +309,10 @@ class Trainer:
             pairs = zip(self.optimizers, state["optimizers"], strict=True)
             optimizer_states = [checked_optimizer_state(optimizer, saved) for optimizer, saved in pairs]
             progress = {name: state["progress"][name] for name in own["progress"]}
-            steps, tokens, seconds, (total, count), best = progress.values()
-            if not (type(steps) is type(tokens) is type(count) is int and 0 <= steps <= len(self.batches)):
-                raise ValueError("the number of steps")
-            if not (0 <= tokens < 2**63 and 0 <= count <= self.batches.per_epoch):
-                raise ValueError("the number of tokens")
-            if not (type(seconds) is type(total) is type(best) is float and 0 <= seconds < math.inf):
-                raise ValueError("the number of seconds")
+            kinds = [[type(x) for x in (*p.values(), *p["losses"])] for p in (progress, own["progress"])]
+            in_range = 0 <= progress["steps"] <= len(self.batches) and 0 <= progress["tokens"] < 2**63
+            if kinds[0] != kinds[1] or not in_range or not 0 <= progress["losses"][1] <= self.batches.per_epoch:
+                raise ValueError("the counters")
         except Exception as error:  # a hostile file can raise anything
             raise InputError(f"this is not the state of such a run ({' '.join(str(error).split())[:100]})") from error
         self.model.load_state_dict(weights)

@@ -31,12 +31,10 @@ CHECKSUM_BYTES = 32
 
 
 def checkpoint_path(params_path: str) -> str:
-    """The checkpoint of the run that will write `params_path`."""
     return params_path + ".state"
 
 
 def metadata_path(params_path: str) -> str:
-    """The metadata of a parameter file."""
     return params_path + ".json"
 
 
@@ -51,7 +49,6 @@ def checksum(content: bytes | memoryview) -> bytes:
 
 
 def is_intact(content: bytes | memoryview) -> bool:
-    """Whether a checkpoint ends with the checksum of what precedes it."""
     return checksum(memoryview(content)[:-CHECKSUM_BYTES]) == content[-CHECKSUM_BYTES:]
 
 
