@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import time
 
+from evaluation.baselines import guess_by_name
 from replicate import command, train
 from utils import ROOT, evaluate_places, read_questions, run_main
 
@@ -60,7 +61,7 @@ def main() -> None:
     predictions = {}
     for split, (split_questions, _) in asked.items():
         predictions["always London", split] = ["London"] * len(split_questions)
-        predictions["guessed from the name (naive Bayes)", split] = make_world.guess_by_name(known, split_questions)
+        predictions["guessed from the name (naive Bayes)", split] = guess_by_name(known, split_questions)
         for name, params in {"finetuned only": scratch, "pretrained and finetuned": finetuned}.items():
             path = folder / f"{params.stem}.{split}.predictions"
             command("evaluate", VARIANT, corpus, reading_params_path=params, eval_corpus_path=world / FILES[split],

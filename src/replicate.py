@@ -21,8 +21,8 @@ from statistics import mean
 from typing import Any
 
 import run
+from evaluation.report import read_report
 from recipe import RECIPES
-from report import read_json
 from state import has_state, read_record, record_path, remove_state, state_path
 from utils import InputError, Parser, describe, read_questions, read_text, run_main, write_atomically
 
@@ -83,11 +83,11 @@ def ask(variant: str, data: Path, folder: Path, params: Path) -> dict[str, dict[
     for name, questions in asked.items():
         path = folder / name / "report.json"
         made_from = {describe(file) for file in (corpus, known, questions, params)}
-        if not path.exists() or not made_from <= {*map(str, read_json(path).get("about", {}).values())}:
+        if not path.exists() or not made_from <= {*map(str, read_report(path).get("about", {}).values())}:
             command("evaluate", variant, corpus, reading_params_path=params, eval_corpus_path=questions,
                     outputs_path=folder / f"{name}.predictions", report_path=folder / name,
                     finetune_corpus_path=known)  # fmt: skip
-        reports[name] = read_json(path)
+        reports[name] = read_report(path)
     if (data / "birth_test_inputs.tsv").exists():
         command("evaluate", variant, corpus, reading_params_path=params,
                 eval_corpus_path=data / "birth_test_inputs.tsv", outputs_path=folder / "test.predictions")  # fmt: skip

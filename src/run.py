@@ -30,7 +30,6 @@ from utils import (
     InputError,
     Parser,
     about,
-    accuracy_line,
     check_writable,
     describe,
     find_corpus,
@@ -38,9 +37,7 @@ from utils import (
     read_text,
     run_main,
     save_params,
-    score,
     set_seed,
-    write_lines,
 )
 
 if TYPE_CHECKING:  # torch, and all that needs it, is imported when a command runs, so that --help answers at once
@@ -534,61 +531,10 @@ def stopping_when_told(trainer: Trainer) -> Iterator[None]:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Asks every question of a file and writes the answers, one a line (handout 000, part d); reports, if told to."""
-    from tqdm import tqdm
+    """Answers every question of a file, see evaluation.evaluate."""
+    from evaluation.evaluate import evaluate
 
-    import judge
-    import probes
-    import report
-    from dataset import MASK
-    from trainer import choose_device, keep_memory
-
-    check_output(args)
-    keep_memory()
-    corpus = load_corpus(args.pretrain_corpus_path)
-    found = find_corpus(args.eval_corpus_path)
-    questions, places, prompts = load_questions(found, corpus)
-    calibration = report.read_calibration(args.calibration_path) if args.calibration_path else None
-    if args.abstain is not None and places is None and calibration is None:
-        raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
-    trained = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
-    finetuning = report.read_finetuning(trained) if trained else None
-    model = make_model(args, corpus).to(choose_device(args.device))
-    if args.report_path:
-        others = [find_corpus(args.pretrain_corpus_path), found, trained]
-        others += [args.reading_params_path, args.outputs_path, args.calibration_path]
-        report.make_folder(args.report_path, *others)
-    answers = []
-    for i in tqdm(range(0, len(prompts), 500), disable=None, delay=2):
-        answers += model.generate(prompts[i : i + 500], MAX_ANSWER, stop_token=MASK)
-    predictions = ["".join(corpus.itos[i] for i in answer).replace("\n", " ") for answer in answers]
-    rows = []
-    if args.report_path or args.abstain is not None:
-        scores = judge.score_answers(model, prompts, answers, MASK)
-        if calibration is None and places is not None:
-            calibration = judge.fit_on_half(scores, predictions, places)
-        rows = judge.predictions_of(questions, predictions, places, scores, corpus.data, calibration, args.abstain)
-    if args.abstain is not None:
-        predictions = [row.prediction if row.answered else judge.UNKNOWN for row in rows]
-    write_lines(args.outputs_path, predictions)
-    if places is None:
-        print(f"Predictions written to {args.outputs_path}; no targets provided")
-    else:
-        print(accuracy_line(*score(places, predictions)))
-    if args.abstain is not None:
-        print(judge.abstention_line(rows, calibration))
-    if args.report_path:
-        files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
-        files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
-        origin = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        asked = probes.prompts_of(questions, places or (), corpus)
-        probed = probes.probe(model, asked, corpus, first_position(args))
-        report.write_report(
-            args.report_path, rows, corpus.longest, origin, finetuning, calibration, args.abstain, probed
-        )
-        if finetuning is None:
-            print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
-        print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+    evaluate(args)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-import probes
 from dataset import MASK, PAD, CharCorruptionDataset, as_tensors, pack
+from evaluation import probes
 from trainer import Trainer
 from utils import score
 

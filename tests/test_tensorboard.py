@@ -13,8 +13,8 @@ import torch
 from commands import PEOPLE, execute
 
 from dataset import MASK, CharCorruptionDataset
+from evaluation.probes import PROBES
 from model import GPT, GPTConfig
-from probes import PROBES
 from trainer import Trainer, TrainerConfig
 from watch import watch
 

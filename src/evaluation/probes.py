@@ -1,0 +1,85 @@
+"""Four tests of whether a model has stored a fact and can retrieve it, from completing a document to answering.
+
+    masked      Ada Lovelace. Ada was born in MASK , a mathematician MASK     only the place is missing
+    context     Ada Lovelace. Ada was born in MASK MASK                       the same, without the text after it
+    name        Ada Lovelace.                                                 continues as the document does
+    question    Where was Ada Lovelace born? MASK                             is answered with the place
+
+A model that fails the first two has not stored the fact; one that passes them and fails the last cannot retrieve it
+(Allen-Zhu & Li 2023, Physics of Language Models 3.1). The questions should not be those of finetuning. What follows
+the place is ignored, except after a question: span corruption does not teach a model where to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from evaluation.scoring import documents_by_subject, find_answer
+from questions import subject
+
+if TYPE_CHECKING:
+    from dataset import CharCorruptionDataset
+    from model import GPT
+
+PROBES = {  # what the model does when it passes
+    "masked": "says the place when exactly that is missing in the person's document",
+    "context": "says it after the words that stand before it",
+    "name": "goes on as the document does after the name",
+    "question": "says the place when asked",
+}
+TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place
+CONTINUATION = 16  # characters that `name` expects after the name and its full stop
+
+Prompts = dict[str, list[tuple[list[int], str]]]  # by probe, for each person: the tokens, and the expected text
+
+
+def prompts_of(
+    questions: Sequence[str], answers: Sequence[str], corpus: CharCorruptionDataset, limit: int | None = None
+) -> Prompts:
+    """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
+    document has the answer within the characters that span corruption reads."""
+    from dataset import MASK, encode
+    from dataset import ask as encode_question
+
+    documents_of, max_chars = documents_by_subject(corpus.data), corpus.longest
+    prompts: Prompts = {name: [] for name in PROBES}
+    for question, answer in zip(questions, answers):
+        if len(prompts["name"]) == limit:
+            break
+        name = subject(question)
+        for document in documents_of(name):
+            begin = find_answer(document, name, answer)
+            end = begin + len(answer)
+            if not document.startswith(name + ". ") or begin < 0 or end > max_chars:
+                continue
+            tokens = encode(document, corpus.stoi, name)
+            title, before = tokens[: len(name) + 2], tokens[:begin]
+            after = tokens[end : min(end + TEXT_AFTER, max_chars)]
+            prompts["masked"].append(([*before, MASK, *after, MASK], answer))
+            prompts["context"].append(([*before, MASK, MASK], answer))
+            prompts["name"].append((title, document[len(title) : len(title) + CONTINUATION]))
+            prompts["question"].append((encode_question(question, corpus.stoi, corpus.block_size, question), answer))
+            break
+    return prompts
+
+
+def probe(
+    model: GPT, prompts: Prompts, corpus: CharCorruptionDataset, start_position: int = 0
+) -> dict[str, tuple[int, int]]:
+    """By probe, for how many people the model gives the expected text, and how many people there are; empty without
+    people. `start_position` is the position at which documents began in training; questions begin at 0."""
+    from dataset import MASK
+
+    counts = {}
+    for name, pairs in prompts.items():
+        if not pairs:
+            continue
+        length = max(len(expected) for _, expected in pairs) + 1
+        begin = 0 if name == "question" else start_position
+        outputs = model.generate([tokens for tokens, _ in pairs], length, stop_token=MASK, first=begin)
+        texts = ["".join(corpus.itos[i] for i in output) for output in outputs]
+        if name != "question":
+            texts = [text[: len(expected)] for text, (_, expected) in zip(texts, pairs)]
+        counts[name] = sum(text == expected for text, (_, expected) in zip(texts, pairs)), len(pairs)
+    return counts

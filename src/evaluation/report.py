@@ -1,0 +1,181 @@
+"""The report of an evaluation: what `run.py evaluate --report_path DIR` writes, and reading it again.
+
+A report is three files: predictions.tsv has a line for each question, report.json the statistics, and report.html the
+same for a reader, in one file that loads nothing. What cannot be computed is left out of all three.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation import figures
+from evaluation.calibration import Calibration
+from evaluation.metrics import PRECISION, accuracy_with_interval, percent
+from evaluation.probes import PROBES
+from evaluation.scoring import UNKNOWN, Prediction
+from evaluation.statistics import STATISTICS, interval_text
+from evaluation.summary import summarise
+from questions import subject
+from utils import InputError, check_writable, read_questions, read_text, reason, write_atomically, write_lines
+
+FILES = ("predictions.tsv", "report.json", "report.html")
+PACKAGES = {"matplotlib": "matplotlib", "scipy": "scipy", "rapidfuzz": "rapidfuzz", "jinja2": "Jinja2"}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Reading
+
+
+def read_report(path: Path | str) -> dict[str, Any]:
+    """A report.json. Raises InputError when the file is anything else."""
+    try:
+        report = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is not the report.json of an evaluation, or is damaged") from error
+    if not isinstance(report, dict) or not isinstance(report.get("questions"), int):
+        raise InputError(f"{path}: is not the report.json of an evaluation")
+    return report
+
+
+def read_calibration(path: Path | str) -> Calibration:
+    """The calibration in the report.json of an earlier evaluation. Raises InputError when there is none."""
+    found = read_report(path).get("calibration")
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: has no calibration; it takes the report of questions with answers")
+    temperature, offset = found.get("temperature"), found.get("offset")
+    if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in (temperature, offset)) or temperature <= 0:
+        raise InputError(f"{path}: has no usable calibration: a temperature above 0 and an offset")
+    return Calibration(float(temperature), float(offset), source=str(path))
+
+
+def read_finetuning(path: Path | str) -> list[tuple[str, str]]:
+    """The questions of finetuning and their answers. Raises InputError when they have none."""
+    questions, answers = read_questions(path)
+    if answers is None:
+        raise InputError(f"{path}, line 1: has no answer; give the questions that the model was finetuned on")
+    return list(zip(questions, answers))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Writing
+
+
+def require_packages(*names: str) -> None:
+    """Raises InputError when one of the packages of reports is not installed; all of them by default."""
+    missing = [PACKAGES[name] for name in names or PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"this needs {' and '.join(missing)}: pip install -r requirements.txt")
+
+
+def make_folder(path: str, *others: Path | str | None) -> None:
+    """Makes the folder of a report. Raises InputError when that is impossible, when a file of the report cannot be
+    written, or when it would overwrite one of the `others`."""
+
+    def is_other(file: str) -> bool:
+        return any(other and os.path.realpath(other) == os.path.realpath(file) for other in others)
+
+    require_packages()
+    if not os.path.exists(path) and is_other(path):
+        raise InputError(f"{path}: is to be a file as well; name another folder")
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made a folder: {reason(error)}") from error
+    for name in FILES:
+        file = os.path.join(path, name)
+        check_writable(file, *others)
+        if is_other(file):
+            raise InputError(f"{file}: belongs to the report; name another file")
+
+
+def prediction_lines(rows: Sequence[Prediction], abstaining: bool) -> list[str]:
+    """The lines of predictions.tsv, a header first."""
+    has_answers, has_confidence = rows[0].answer is not None, rows[0].confidence is not None
+    columns = [  # the name, whether there is such a column, and its value
+        ("question", True, lambda row: row.question),
+        ("prediction", True, lambda row: row.prediction),
+        ("answer", has_answers, lambda row: row.answer),
+        ("correct", has_answers, lambda row: row.correct),
+        ("log_probability", True, lambda row: row.log_probability),
+        ("mean_probability", True, lambda row: row.mean_probability),
+        ("min_probability", True, lambda row: row.min_probability),
+        ("first_entropy_bits", True, lambda row: row.entropy),
+        ("name_in_corpus", True, lambda row: row.in_corpus),
+        ("documents", True, lambda row: row.documents),
+        ("answer_in_document", has_answers, lambda row: row.position is not None),
+        ("answer_position", has_answers, lambda row: "" if row.position is None else row.position),
+        ("confidence", has_confidence, lambda row: row.confidence),
+        ("answered", abstaining, lambda row: row.answered),
+    ]
+    columns = [(name, value) for name, included, value in columns if included]
+
+    def cell(value: object) -> str:
+        if isinstance(value, bool):
+            return str(int(value))
+        return f"{value:.6g}" if isinstance(value, float) else " ".join(re.split(r"[\t\r\n]", str(value)))
+
+    header = "\t".join(name for name, _ in columns)
+    return [header, *("\t".join(cell(value(row)) for _, value in columns) for row in rows)]
+
+
+def write_report(
+    folder: str,
+    rows: Sequence[Prediction],
+    max_chars: int,
+    provenance: dict[str, str],
+    finetuning: Sequence[tuple[str, str]] | None = None,
+    calibration: Calibration | None = None,
+    abstain: float | None = None,
+    probes: dict[str, tuple[int, int]] | None = None,
+) -> dict[str, Any]:
+    """Writes the three files into `folder`, which exists, and returns the statistics; see `summarise`.
+
+    `provenance` says by name what was evaluated, `probes` is from `probes.probe`. Raises InputError when a file cannot
+    be written.
+    """
+    summary = {"about": provenance} | summarise(rows, max_chars, finetuning, calibration, abstain)
+    if probes:
+        summary["probes"] = {name: accuracy_with_interval(*counts) for name, counts in probes.items()}
+    text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    page = report_page(summary)
+    write_lines(os.path.join(folder, FILES[0]), prediction_lines(rows, abstain is not None))
+    write_atomically(os.path.join(folder, FILES[1]), text.encode())
+    write_atomically(os.path.join(folder, FILES[2]), page.encode())
+    return summary
+
+
+def report_page(summary: dict[str, Any]) -> str:
+    """report.html, from what report.json holds."""
+    pictures = {}
+    if "tested_on" in summary.get("calibration", {}):
+        pictures["reliability"] = figures.svg_uri(lambda axes: figures.draw_reliability(axes, summary["calibration"]))
+    if "risk_coverage" in summary:
+        pictures["risk"] = figures.svg_uri(lambda axes: figures.draw_risk(axes, [(None, summary["risk_coverage"])]))
+    if "roc" in summary:
+        pictures["roc"] = figures.svg_uri(lambda axes: figures.draw_roc(axes, summary["roc"]))
+    statistics = [(s.header, s.text(summary), s.legend) for s in STATISTICS if s.value(summary) is not None]
+    return render(
+        "report.html.j2", summary=summary, figures=pictures, statistics=statistics, probes=PROBES, precision=PRECISION,
+        unknown=UNKNOWN,
+    )  # fmt: skip
+
+
+def render(template: str, **context: Any) -> str:
+    """A page from a template of this folder; all text is escaped. Raises jinja2.UndefinedError when a key is missing."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"percent": percent, "interval": interval_text, "subject": subject}
+    return environment.get_template(template).render(**context).strip() + "\n"
