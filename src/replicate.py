@@ -78,7 +78,7 @@ def train(*words: object, path: Path, **flags: object) -> dict[str, Any]:
 
 def evaluate_run(variant: str, data: Path, folder: Path, params: Path) -> dict[str, dict[str, Any]]:
     """Answers all questions of DATA; returns the reports, by name. An up-to-date report is not made again."""
-    from evaluation.report import read_json
+    from evaluation.report import read_report
 
     corpus, finetuning = data / "wiki.txt", data / "birth_places_train.tsv"
     sets = {"dev": data / "birth_dev.tsv"}
@@ -90,11 +90,11 @@ def evaluate_run(variant: str, data: Path, folder: Path, params: Path) -> dict[s
     for name, questions in sets.items():
         path = folder / name / "report.json"
         made_from = {describe(file) for file in (corpus, finetuning, questions, params)}
-        if not path.exists() or not made_from <= {*map(str, read_json(path).get("about", {}).values())}:
+        if not path.exists() or not made_from <= {*map(str, read_report(path).get("about", {}).values())}:
             run_command("evaluate", variant, corpus, reading_params_path=params, eval_corpus_path=questions,
                         outputs_path=folder / f"{name}.predictions", report_path=folder / name,
                         finetune_corpus_path=finetuning)  # fmt: skip
-        reports[name] = read_json(path)
+        reports[name] = read_report(path)
     if (data / "birth_test_inputs.tsv").exists():
         run_command("evaluate", variant, corpus, reading_params_path=params,
                     eval_corpus_path=data / "birth_test_inputs.tsv", outputs_path=folder / "test.predictions")  # fmt: skip

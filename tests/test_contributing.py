@@ -1,5 +1,6 @@
 """What it takes to add something. A contributor writes the code below, and one line in a registry; all the rest follows."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import execute, stopping
+from answers import check_page
+from commands import PEOPLE, execute, stopping
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import replicate
@@ -15,6 +17,10 @@ from attention import CausalSelfAttention
 from cloze import ClozeDataset
 from dataset import CharCorruptionDataset
 from engine.files import ROOT
+from engine.inputs import load_corpus
+from engine.parameters import save_params
+from evaluation.compare import compare
+from evaluation.statistics import STATISTICS, Statistic
 from model import GPT, GPTConfig
 from questions import subject
 from variants import VARIANTS, Variant
@@ -119,3 +125,53 @@ def test_help_names_every_recipe():
     command = [sys.executable, str(ROOT / "src" / "run.py"), "pretrain", "--help"]
     text = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert "default: handout 650, fast 60" in text and "default: handout 0.006, fast 0.002" in text
+
+
+@pytest.fixture
+def untrained(folder):
+    """The folder, with a model that has learned nothing."""
+    torch.manual_seed(0)
+    save_params(GPT(GPTConfig(load_corpus("wiki.txt").vocab_size, 128)), "model")
+    return folder
+
+
+def wrong_length(rows):
+    lengths = [len(row.prediction) for row in rows if row.answer is not None and not row.correct]
+    return sum(lengths) / len(lengths) if lengths else None
+
+
+@pytest.fixture
+def added():
+    """All it takes: the function above, and one row of the table."""
+    row = Statistic(
+        "lengths.wrong", "wrong length", ".2f", "mean length of <wrong> answers in characters", wrong_length
+    )
+    STATISTICS.append(row)
+    yield row
+    STATISTICS.remove(row)
+
+
+def test_a_statistic_is_a_function_and_a_row(untrained, added, monkeypatch, capsys):
+    command = ["evaluate", "vanilla", "wiki.txt", "--reading_params_path", "model", "--outputs_path", "out"]
+    for name, questions in (("dev", "birth_dev.tsv"), ("test", "birth_test_inputs.tsv")):
+        assert execute(monkeypatch, *command, "--eval_corpus_path", questions, "--report_path", name) == 0
+    said = Path("out").read_text("utf-8").splitlines()[-4:]  # the dev questions are the last four of the test's
+    lengths = [len(text) for text, (_, place) in zip(said, PEOPLE[8:]) if text != place]
+    expected = sum(lengths) / len(lengths)
+    assert json.loads(Path("dev/report.json").read_text("utf-8"))["lengths"] == {"wrong": pytest.approx(expected)}
+    assert "lengths" not in json.loads(Path("test/report.json").read_text("utf-8"))  # there, nobody knows what is wrong
+
+    shown = ["wrong length", f"{expected:.2f}", "mean length of <wrong> answers in characters"]
+    words = check_page(Path("dev/report.html").read_text("utf-8"), 2)
+    assert all(text in words for text in shown)
+    assert "wrong length" not in check_page(Path("test/report.html").read_text("utf-8"), 0)
+
+    capsys.readouterr()
+    compare(["dev", "test"], "comparison.html")
+    out, err = capsys.readouterr()
+    header, dev, test = out.splitlines()[:3]
+    assert header.split()[-3:] == ["wrong", "length", "report"]
+    assert dev.split()[-2:] == [f"{expected:.2f}", "dev"] and test.split()[-2:] == ["-", "test"]
+    assert "wrong length: mean length of <wrong> answers in characters\n" in err
+    words = check_page(Path("comparison.html").read_text("utf-8"), 1)
+    assert all(text in words for text in shown)

@@ -1,1 +1,1 @@
-"""What a trained model knows."""
+"""What is known of a model's answers: scores, metrics, calibration, baselines, probes, and reports of all these."""

@@ -1,69 +1,84 @@
-"""interim"""
+"""The command `run.py evaluate`: answers every question of a file, and reports how far the answers can be trusted."""
 
 from __future__ import annotations
 
-import argparse
 import os
+from argparse import Namespace
+from collections.abc import Sequence
 
-from questions import MAX_ANSWER
+from tqdm import tqdm
+
+from dataset import CharCorruptionDataset
+from engine.checkpoint import start_position
+from engine.devices import choose_device, keep_freed_memory
+from engine.files import InputError, describe, find_corpus, write_lines
+from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
+from evaluation import calibration, probes, report, scoring
+from generation import generate
+from model import GPT
+from questions import MAX_ANSWER, accuracy_line, read_question_answers, score
+from vocabulary import MASK, decode
+
+GENERATE_BATCH = 500  # questions between two updates of the progress bar
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Asks every question of a file and writes the answers, one a line (handout 000, part d); reports, if told to."""
-    from tqdm import tqdm
-
-    from engine.checkpoint import start_position
-    from engine.devices import choose_device, keep_freed_memory
-    from engine.files import InputError, describe, find_corpus, write_lines
-    from engine.inputs import check_prediction_outputs, load_corpus, load_questions, make_model
-    from evaluation import judge, probes, report
-    from generation import generate
-    from questions import accuracy_line, score
-    from vocabulary import MASK
-
+def evaluate(args: Namespace) -> None:
+    """Writes the answers to the questions of a file, one a line (handout 000, part d). With --abstain, writes `unknown`
+    where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
     corpus = load_corpus(args.pretrain_corpus_path)
     found = find_corpus(args.eval_corpus_path)
-    questions, places, prompts = load_questions(found, corpus)
-    calibration = report.read_calibration(args.calibration_path) if args.calibration_path else None
-    if args.abstain is not None and places is None and calibration is None:
-        raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
-    trained = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
-    finetuning = report.read_finetuning(trained) if trained else None
+    questions, answers, prompts = load_questions(found, corpus)
+    fitted = report.read_calibration(args.calibration_path) if args.calibration_path else None
+    if args.abstain is not None and fitted is None:
+        if answers is None:
+            raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
+        report.require_packages("scipy")
+    finetuning = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
+    pairs = read_question_answers(finetuning) if finetuning else None
+    files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
+             "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
     model = make_model(args, corpus).to(choose_device(args.device))
     if args.report_path:
-        others = [find_corpus(args.pretrain_corpus_path), found, trained]
-        others += [args.reading_params_path, args.outputs_path, args.calibration_path]
-        report.make_folder(args.report_path, *others)
-    answers = []
-    for i in tqdm(range(0, len(prompts), 500), disable=None, delay=2):
-        answers += generate(model, prompts[i : i + 500], MAX_ANSWER, stop_token=MASK)
-    predictions = ["".join(corpus.itos[i] for i in answer).replace("\n", " ") for answer in answers]
+        report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
+    tokens = generate_answers(model, prompts)
+    predictions = [decode(answer, corpus.itos).replace("\n", " ") for answer in tokens]
     rows = []
     if args.report_path or args.abstain is not None:
-        scores = judge.score_answers(model, prompts, answers, MASK)
-        if calibration is None and places is not None:
-            calibration = judge.fit_on_half(scores, predictions, places)
-        rows = judge.predictions_of(questions, predictions, places, scores, corpus.data, calibration, args.abstain)
+        scores = scoring.score_answers(model, prompts, tokens, MASK)
+        if fitted is None and answers is not None:
+            fitted = calibration.fit_on_first_half(scores, predictions, answers)
+        rows = scoring.predictions_of(questions, predictions, answers, scores, corpus.data, fitted, args.abstain)
     if args.abstain is not None:
-        predictions = [row.prediction if row.answered else judge.UNKNOWN for row in rows]
+        predictions = [row.prediction if row.answered else scoring.UNKNOWN for row in rows]
     write_lines(args.outputs_path, predictions)
-    if places is None:
+    if answers is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
-        print(accuracy_line(*score(places, predictions)))
+        print(accuracy_line(*score(answers, predictions)))
     if args.abstain is not None:
-        print(judge.abstention_line(rows, calibration))
+        print(calibration.abstention_line(rows, fitted))
     if args.report_path:
-        files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": trained}
-        files["pretraining corpus"] = find_corpus(args.pretrain_corpus_path)
-        origin = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        asked = probes.prompts_of(questions, places or (), corpus)
-        probed = probes.probe(model, asked, corpus, start_position(args.reading_params_path, 128))
-        report.write_report(
-            args.report_path, rows, corpus.max_chars, origin, finetuning, calibration, args.abstain, probed
-        )
-        if finetuning is None:
+        provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
+        probed = probe_model(args, model, corpus, questions, answers or ())
+        report.write_report(args.report_path, rows, corpus.max_chars, provenance, pairs, fitted, args.abstain, probed)
+        if pairs is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+
+
+def generate_answers(model: GPT, prompts: list[list[int]]) -> list[list[int]]:
+    """The model's greedy answers, as tokens without the MASK that ends them."""
+    answers = []
+    for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
+        answers += generate(model, prompts[i : i + GENERATE_BATCH], MAX_ANSWER, stop_token=MASK)
+    return answers
+
+
+def probe_model(
+    args: Namespace, model: GPT, corpus: CharCorruptionDataset, questions: Sequence[str], answers: Sequence[str]
+) -> dict[str, tuple[int, int]]:
+    """`probes.probe`, with documents where the model has read them in training."""
+    prompts = probes.prompts_of(questions, answers, corpus)
+    return probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))

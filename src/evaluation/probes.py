@@ -1,13 +1,13 @@
-"""Four ways to find out what a model knows of the people it is asked about, from reading along to answering.
+"""Four tests of whether a model has stored a fact and can retrieve it, from completing a document to answering.
 
-    masked      Ada Lovelace. Ada was born in MASK , a mathematician MASK     the place is what is missing
-    context     Ada Lovelace. Ada was born in MASK MASK                       the same, with nothing behind it
-    name        Ada Lovelace.                                                 goes on as the document does
+    masked      Ada Lovelace. Ada was born in MASK , a mathematician MASK     only the place is missing
+    context     Ada Lovelace. Ada was born in MASK MASK                       the same, without the text after it
+    name        Ada Lovelace.                                                 continues as the document does
     question    Where was Ada Lovelace born? MASK                             is answered with the place
 
-Whoever fails at the first two has not stored the fact; whoever passes these and fails at the last cannot get it out
-(Allen-Zhu & Li 2023, Physics of Language Models 3.1). The questions should not be those of finetuning. What is said
-after the place does not count, except after a question: span corruption does not teach a model where to end.
+A model that fails the first two has not stored the fact; one that passes them and fails the last cannot retrieve it
+(Allen-Zhu & Li 2023, Physics of Language Models 3.1). The questions should not be those of finetuning. What follows
+the place is ignored, except after a question: span corruption does not teach a model where to stop.
 """
 
 from __future__ import annotations
@@ -15,58 +15,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dataset import CharCorruptionDataset
-from evaluation import judge
+from evaluation.scoring import documents_by_subject, find_answer
 from generation import generate
 from model import GPT
-from questions import encode_question as ask
-from vocabulary import MASK, encode
+from questions import encode_question, subject
+from vocabulary import MASK, decode, encode
 
-PROBES = tuple(judge.PROBES)
-BEHIND = 24  # characters, at most, that are shown behind the place
-STARTED = 16  # characters of the document after the name and its full stop
+PROBES = {  # what the model does when it passes
+    "masked": "says the place when exactly that is missing in the person's document",
+    "context": "says it after the words that stand before it",
+    "name": "goes on as the document does after the name",
+    "question": "says the place when asked",
+}
+TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place
+CONTINUATION = 16  # characters that `name` expects after the name and its full stop
+
+Prompts = dict[str, list[tuple[list[int], str]]]  # by probe, for each person: the tokens, and the expected text
 
 
 def prompts_of(
-    questions: Sequence[str], places: Sequence[str], corpus: CharCorruptionDataset, most: int | None = None
-) -> dict[str, list[tuple[list[int], str]]]:
-    """What the model is given for each probe, as indices, and what it should say then, for the people whose document
-    tells the place within what span corruption reads, the first `most` of them. They are the same for each probe, so
-    that the shares compare."""
-    documents_of = judge.by_person(corpus.data)
-    prompts: dict[str, list[tuple[list[int], str]]] = {name: [] for name in PROBES}
-    for question, place in zip(questions, places):
-        if len(prompts["name"]) == most:
+    questions: Sequence[str], answers: Sequence[str], corpus: CharCorruptionDataset, limit: int | None = None
+) -> Prompts:
+    """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
+    document has the answer within the characters that span corruption reads."""
+    documents_of, max_chars = documents_by_subject(corpus.data), corpus.max_chars
+    prompts: Prompts = {name: [] for name in PROBES}
+    for question, answer in zip(questions, answers):
+        if len(prompts["name"]) == limit:
             break
-        name = judge.person(question)
+        name = subject(question)
         for document in documents_of(name):
-            begin = judge.find_told(document, name, place)
-            end = begin + len(place)
-            if not document.startswith(name + ". ") or begin < 0 or end > corpus.max_chars:
+            begin = find_answer(document, name, answer)
+            end = begin + len(answer)
+            if not document.startswith(name + ". ") or begin < 0 or end > max_chars:
                 continue
             tokens = encode(document, corpus.stoi, name)
-            head, before = tokens[: len(name) + 2], tokens[:begin]
-            behind = tokens[end : min(end + BEHIND, corpus.max_chars)]
-            prompts["masked"].append(([*before, MASK, *behind, MASK], place))
-            prompts["context"].append(([*before, MASK, MASK], place))
-            prompts["name"].append((head, document[len(head) : len(head) + STARTED]))
-            prompts["question"].append((ask(question, corpus.stoi, corpus.block_size, question), place))
+            title, before = tokens[: len(name) + 2], tokens[:begin]
+            after = tokens[end : min(end + TEXT_AFTER, max_chars)]
+            prompts["masked"].append(([*before, MASK, *after, MASK], answer))
+            prompts["context"].append(([*before, MASK, MASK], answer))
+            prompts["name"].append((title, document[len(title) : len(title) + CONTINUATION]))
+            prompts["question"].append((encode_question(question, corpus.stoi, corpus.block_size, question), answer))
             break
     return prompts
 
 
 def probe(
-    model: GPT, prompts: dict[str, list[tuple[list[int], str]]], corpus: CharCorruptionDataset, first: int = 0
+    model: GPT, prompts: Prompts, corpus: CharCorruptionDataset, start_position: int = 0
 ) -> dict[str, tuple[int, int]]:
-    """For how many of the people of `prompts_of` the model says what it should, and how many they are, by probe. Empty
-    for nobody. `first` is the position at which the documents began that it has read."""
+    """By probe, for how many people the model gives the expected text, and how many people there are; empty without
+    people. `start_position` is the position at which documents began in training; questions begin at 0."""
     counts = {}
     for name, pairs in prompts.items():
-        longest = max((len(right) for _, right in pairs), default=0) + 1
-        begin = 0 if name == "question" else first
-        answers = generate(model, [tokens for tokens, _ in pairs], longest, stop_token=MASK, start_position=begin)
-        said = ["".join(corpus.itos[i] for i in answer) for answer in answers]
+        if not pairs:
+            continue
+        length = max(len(expected) for _, expected in pairs) + 1
+        begin = 0 if name == "question" else start_position
+        outputs = generate(model, [tokens for tokens, _ in pairs], length, MASK, begin)
+        texts = [decode(output, corpus.itos) for output in outputs]
         if name != "question":
-            said = [text[: len(right)] for text, (_, right) in zip(said, pairs)]
-        if pairs:
-            counts[name] = sum(text == right for text, (_, right) in zip(said, pairs)), len(pairs)
+            texts = [text[: len(expected)] for text, (_, expected) in zip(texts, pairs)]
+        counts[name] = sum(text == expected for text, (_, expected) in zip(texts, pairs)), len(pairs)
     return counts

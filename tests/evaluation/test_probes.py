@@ -32,7 +32,7 @@ def test_what_is_asked():
     corpus = CharCorruptionDataset(DOCUMENTS, 64)
     assert corpus.max_chars == 56
     prompts = prompts_of(NAMES, PLACES, corpus)
-    assert tuple(prompts) == PROBES
+    assert tuple(prompts) == tuple(PROBES)
     assert spelled(prompts, corpus) == {
         "masked": [
             ("Ada Byron. Ada Byron, born in ⁇, wrote of an engine⁇", "London"),
@@ -45,7 +45,7 @@ def test_what_is_asked():
         "name": [("Ada Byron. ", "Ada Byron, born "), ("Zoë Kern. ", "Another one, bor")],
         "question": [("Where was Ada Byron born?⁇", "London"), ("Where was Zo Kern born?⁇", "Paris")],
     }
-    first = prompts_of(NAMES, PLACES, corpus, most=1)
+    first = prompts_of(NAMES, PLACES, corpus, limit=1)
     assert first == {name: pairs[:1] for name, pairs in prompts.items()}
 
 
@@ -67,7 +67,7 @@ def test_how_many_it_knows():
     whole = {name: [(tokens, says(tokens, 5)) for tokens, _ in pairs] for name, pairs in asked.items()}
     assert any(a != b for a, b in zip(begun["question"], whole["question"]))
     ended = sum(a == b for a, b in zip(begun["question"], whole["question"]))
-    assert probe(model, begun, corpus) == dict.fromkeys(PROBES[:3], (2, 2)) | {"question": (ended, 2)}
+    assert probe(model, begun, corpus) == dict.fromkeys(tuple(PROBES)[:3], (2, 2)) | {"question": (ended, 2)}
     assert probe(model, {name: [*pairs, *asked[name]] for name, pairs in begun.items()}, corpus)["name"] == (2, 4)
 
 

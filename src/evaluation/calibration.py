@@ -1,0 +1,104 @@
+"""Calibration (Platt scaling): from the model's sequence probability p to the probability that its answer is right.
+
+    confidence = sigmoid(logit(p) / temperature + offset)
+
+Temperature and offset are those under which the right and wrong answers are likeliest. The order of the answers by
+confidence is that by probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.metrics import percent
+from evaluation.scoring import Prediction
+
+MAX_TEMPERATURE = 100.0  # and the least is 1 / MAX_TEMPERATURE
+REGULARIZATION = 1e-4  # of log(temperature)**2, against a log-likelihood summed over the answers
+
+
+@dataclass
+class Calibration:
+    """A function from a sequence probability to a confidence."""
+
+    temperature: float
+    offset: float
+    source: str | None = None  # the report.json it comes from; None when it was fitted on half of the same questions
+
+    def __call__(self, log_probability: np.ndarray) -> np.ndarray:
+        """Confidences between 0 and 1, of the same shape."""
+        return sigmoid(log_odds(log_probability) / self.temperature + self.offset)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x)))
+
+
+def log_odds(log_probability: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)) from log(p), which is clipped to what float32 can tell apart."""
+    clipped = np.clip(log_probability, -100.0, -1e-6)
+    return clipped - np.log(-np.expm1(clipped))
+
+
+def calibration_split(total: int) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the questions to fit a calibration on, and of those to test it on: two halves of `total`, always
+    the same for the same `total`."""
+    order = np.random.default_rng(0).permutation(total)
+    return np.sort(order[: (total + 1) // 2]), np.sort(order[(total + 1) // 2 :])
+
+
+def fit_calibration(log_probability: np.ndarray, right: np.ndarray) -> Calibration:
+    """The calibration of maximum likelihood for N answers, by their log-probabilities (N,) and whether they are right.
+
+    The target of a right answer is not 1 but (r + 1) / (r + 2), r being the number of right answers, and likewise for
+    a wrong one (Platt 1999), so that the fit stays finite when all are right. A weak pull towards temperature 1
+    decides when the answers do not, for example when all have the same probability.
+    """
+    from scipy.optimize import minimize
+
+    x, r, w = log_odds(log_probability), int(right.sum()), int((~right).sum())
+    target = np.where(right, (r + 1) / (r + 2), 1 / (w + 2))
+    centre = x.mean()  # slope and offset depend on each other less when x is centred
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """The negative log-likelihood with the pull, and its gradient, by log(1 / temperature) and offset."""
+        log_slope, offset = parameters
+        scaled = math.exp(log_slope) * (x - centre)
+        y = scaled + offset
+        value = (np.logaddexp(0, y) - target * y).sum() + REGULARIZATION * log_slope**2
+        error = sigmoid(y) - target
+        return value, np.array([error @ scaled + 2 * REGULARIZATION * log_slope, error.sum()])
+
+    start = np.array([0.0, math.log(target.mean() / (1 - target.mean()))])
+    limit = math.log(MAX_TEMPERATURE)
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(-limit, limit), (None, None)],
+        options={"ftol": 0, "gtol": 1e-9, "maxiter": 1000, "maxfun": 5000},
+    )  # fmt: skip
+    slope = math.exp(found.x[0])
+    return Calibration(1 / slope, float(found.x[1] - slope * centre))
+
+
+def fit_on_first_half(scores: np.ndarray, predictions: Sequence[str], answers: Sequence[str]) -> Calibration:
+    """The calibration by the first half of `calibration_split`; `scores` (N, 4) are from `score_answers`."""
+    half = calibration_split(len(predictions))[0]
+    right = np.array([prediction == answer for prediction, answer in zip(predictions, answers)])
+    return fit_calibration(scores[half, 0], right[half])
+
+
+def abstention_line(rows: Sequence[Prediction], calibration: Calibration) -> str:
+    """How many questions were answered, and the accuracy of these answers on questions that the calibration was not
+    fitted on."""
+    answered = sum(row.answered for row in rows)
+    line = f"Answered: {answered} out of {len(rows)}"
+    tested = range(len(rows)) if calibration.source else calibration_split(len(rows))[1]
+    kept = [rows[i] for i in tested if rows[i].answered]
+    if rows[0].answer is None or not kept:
+        return line
+    where = "" if calibration.source else f"; in the half that the calibration was not fitted on, {len(kept)}"
+    return f"{line}{where}, of which {percent(sum(row.correct for row in kept) / len(kept))} are right"

@@ -1,0 +1,149 @@
+"""How probable the model finds its own answers, and what the pretraining corpus says about the person of a question.
+
+The *sequence probability* is the model's probability of the whole answer and of the MASK that ends it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.files import InputError
+from questions import subject
+
+if TYPE_CHECKING:  # torch takes seconds to import, and only `score_answers` needs it
+    from evaluation.calibration import Calibration
+    from model import GPT
+
+SCORE_BATCH = 128  # answers scored at once
+UNKNOWN = "unknown"  # written instead of an answer whose confidence is too low
+
+
+def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]], stop_token: int) -> np.ndarray:
+    """The model's own probabilities of its `answers` to the `prompts` (lists of N token lists): (N, 4), float64.
+
+    The columns are the log-probability (natural) of the answer with the stop token, the mean and the least
+    probability of one of these tokens, and the entropy (bits) of the first token's distribution. A stop token that
+    does not fit in the block is not counted. The model is in the same mode (training or not) afterwards. Raises
+    InputError when a probability is not finite.
+    """
+    import torch
+
+    block_size, device = model.get_block_size(), model.head.weight.device
+    sequences = [prompt + answer + [stop_token] for prompt, answer in zip(prompts, answers)]
+    by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    scores = np.empty((len(sequences), 4))
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        for i in range(0, len(by_length), SCORE_BATCH):
+            batch = by_length[i : i + SCORE_BATCH]
+            width = min(max(len(sequences[j]) for j in batch), block_size + 1)
+            rows = torch.tensor([(sequences[j] + [0] * width)[:width] for j in batch], device=device)
+            logits = model(rows[:, :-1])[0].cpu().double()  # float32 would round probabilities near 1 to 1
+            predicted = torch.log_softmax(logits, dim=-1).numpy()  # (B, width - 1, vocab_size)
+            targets = rows[:, 1:].cpu().numpy()
+            for row, j in enumerate(batch):
+                columns = np.arange(len(prompts[j]) - 1, min(len(sequences[j]), width) - 1)
+                tokens = predicted[row, columns, targets[row, columns]]
+                first = predicted[row, columns[0]]
+                entropy = -(np.exp(first) * first).sum() / math.log(2)
+                scores[j] = tokens.sum(), np.exp(tokens).mean(), np.exp(tokens.min()), entropy
+    model.train(was_training)
+    if not np.isfinite(scores).all():
+        raise InputError("the model's probabilities are not numbers: its parameters are too large, or damaged")
+    return scores
+
+
+@dataclass
+class Prediction:
+    """A question and what is known of its answer: a line of predictions.tsv."""
+
+    question: str
+    prediction: str
+    answer: str | None  # the right one; None when the file of questions has no answers
+    log_probability: float  # of the prediction and the MASK after it, natural logarithm
+    mean_probability: float  # of their tokens
+    min_probability: float
+    entropy: float  # of the first character's distribution, bits
+    in_corpus: bool  # whether the person's name occurs anywhere in the pretraining corpus
+    documents: int  # how many documents of the corpus begin with the name
+    position: int | None  # where the right answer begins in these documents, in characters from 0; the least of several
+    confidence: float | None = None  # calibrated, 0 to 1
+    answered: bool = True  # False when UNKNOWN is written instead of the prediction
+
+    @property
+    def correct(self) -> bool:
+        return self.prediction == self.answer
+
+
+def find_phrase(text: str, phrase: str, start: int = 0) -> int:
+    """The index at or after `start` at which `phrase` occurs in `text` as whole words; -1 when it does not."""
+    position = text.find(phrase, start) if phrase else -1
+    while position >= 0:
+        end = position + len(phrase)
+        if not (text[position - 1 : position].isalnum() or text[end : end + 1].isalnum()):
+            return position
+        position = text.find(phrase, position + 1)
+    return -1
+
+
+def find_answer(document: str, name: str, answer: str) -> int:
+    """The index of the answer in a document about `name`, -1 when it is not there. The name itself does not count:
+    "Jack London" does not say that he was born in London."""
+    return find_phrase(document.replace(name, "\0" * len(name)), answer)
+
+
+def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]:
+    """A function from a name to the documents that begin with that name and a full stop."""
+    by_first_word: dict[str, list[str]] = {}  # an index, so that no name is compared with every document
+    for document in documents:
+        by_first_word.setdefault(document.partition(" ")[0].rstrip("."), []).append(document)
+
+    def documents_of(name: str) -> list[str]:
+        candidates = by_first_word.get(name.partition(" ")[0].rstrip("."), []) if name else []
+        return [document for document in candidates if document.startswith(name + ".")]
+
+    return documents_of
+
+
+def predictions_of(
+    questions: Sequence[str],
+    predictions: Sequence[str],
+    answers: Sequence[str] | None,
+    scores: np.ndarray,
+    documents: Sequence[str],
+    calibration: Calibration | None = None,
+    abstain: float | None = None,
+) -> list[Prediction]:
+    """A Prediction for each of N questions.
+
+    `scores` (N, 4) are from `score_answers`, `documents` is the pretraining corpus. Without a calibration there are no
+    confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered.
+    """
+    confidence = calibration(scores[:, 0]) if calibration else None
+    documents_of = documents_by_subject(documents)
+    corpus = "\n".join(documents)
+    rows = []
+    for i, question in enumerate(questions):
+        name = subject(question)
+        own = documents_of(name)
+        positions = [] if answers is None else [find_answer(document, name, answers[i]) for document in own]
+        rows.append(
+            Prediction(
+                question,
+                predictions[i],
+                None if answers is None else answers[i],
+                *map(float, scores[i]),
+                in_corpus=bool(own) or find_phrase(corpus, name) >= 0,
+                documents=len(own),
+                position=min((position for position in positions if position >= 0), default=None),
+                confidence=None if confidence is None else float(confidence[i]),
+                answered=confidence is None or abstain is None or bool(confidence[i] >= abstain),
+            )
+        )
+    return rows

@@ -1,0 +1,95 @@
+"""The table of statistics: what a report shows as a list, and what the comparison of reports has as columns.
+
+To add a statistic, write its function of the predictions in metrics.py (or anywhere), and append one row here:
+
+    Statistic("mean_wrong_length", "wrong length", ".1f", "mean length of wrong answers, characters", wrong_length)
+
+It is then in report.json under that key, in the list of report.html, and a column of the comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluation.baselines import BASELINES
+from evaluation.metrics import PRECISION, RELIABILITY_BINS, percent
+from evaluation.scoring import Prediction
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A number of report.json, and how it is shown.
+
+    `compute` is a function of all predictions that returns a number, or None when there is nothing to say, for example
+    because the questions have no answers. Without it, `summary.summarise` puts the value into the report.
+    """
+
+    key: str  # where it is in report.json; a dot leads into a nested object
+    header: str  # of its column
+    form: str | Callable[[Any], str]  # a format specification, or a function from the value to the text
+    legend: str  # what the number means
+    compute: Callable[[Sequence[Prediction]], float | None] | None = None
+
+    def value(self, report: dict[str, Any]) -> Any:
+        """The value in a report, None when it has none."""
+        found: Any = report
+        for name in self.key.split("."):
+            found = None if found is None else found.get(name)
+        return found
+
+    def text(self, report: dict[str, Any]) -> str:
+        """The value as text, "-" when the report has none."""
+        value = self.value(report)
+        if value is None:
+            return "-"
+        return self.form(value) if callable(self.form) else format(value, self.form).replace("%", " %")
+
+    def add_to(self, report: dict[str, Any], rows: Sequence[Prediction]) -> None:
+        """Computes the value and puts it into the report, if there is one."""
+        value = self.compute(rows) if self.compute else None
+        if value is None or not math.isfinite(value):
+            return
+        *groups, name = self.key.split(".")
+        for group in groups:
+            report = report.setdefault(group, {})
+        report[name] = value.item() if isinstance(value, np.generic) else value
+
+
+def interval_text(accuracy: dict[str, Any]) -> str:
+    return f"{100 * accuracy['low']:.1f} to {percent(accuracy['high'])}"
+
+
+STATISTICS = [
+    Statistic("questions", "questions", "d", "how many questions were asked"),
+    Statistic("accuracy.accuracy", "right", ".1%", "share of the answers that are right"),
+    Statistic("accuracy", "95 % interval", interval_text, "Wilson score interval of that share"),
+    Statistic(f"baselines.{BASELINES[0]}.accuracy", "London", ".1%", "accuracy of always answering London"),
+    Statistic(f"baselines.{BASELINES[1]}.accuracy", "by name", ".1%", "accuracy of naive Bayes, which knows only names"),
+    Statistic(
+        "calibration.ece_before", "ECE", ".3f",
+        f"expected calibration error of the sequence probability, in {RELIABILITY_BINS} bins; lower is better",
+    ),
+    Statistic("calibration.ece_after", "calibrated", ".3f", "expected calibration error after calibration"),
+    Statistic("risk_coverage.area", "risk area", ".3f", "area under the risk-coverage curve; lower is better"),
+    Statistic(
+        "answerable", f"at {100 * PRECISION:.0f} %", lambda found: f"{found['answered']} of {found['of']}",
+        f"how many questions are answered, the surest first, when {100 * PRECISION:.0f} % of the answers have to be right",
+    ),
+    Statistic("auroc.right", "AUROC right", ".3f", "how well the probability tells right from wrong answers; chance: 0.5"),
+    Statistic("auroc.seen", "AUROC seen", ".3f", "how well it tells people with a document from people without"),
+    Statistic(
+        "nearest.share", "nearest", ".1%",
+        "share of the wrong answers that are the answer of the nearest name in the finetuning questions",
+    ),
+]  # fmt: skip
+
+
+def add_statistics(report: dict[str, Any], rows: Sequence[Prediction]) -> None:
+    """Computes the statistics of the table that have a function, and puts them into the report."""
+    for statistic in STATISTICS:
+        statistic.add_to(report, rows)

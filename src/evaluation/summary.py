@@ -1,0 +1,216 @@
+"""What report.json holds of a model's answers. What cannot be computed, for want of right answers say, is left out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from evaluation.baselines import BASELINES, LONDON, guess_by_name
+from evaluation.calibration import Calibration, calibration_split
+from evaluation.metrics import (
+    PRECISION,
+    accuracy_with_interval,
+    auroc,
+    coverage_at_precision,
+    expected_calibration_error,
+    nearest_names,
+    reliability_bins,
+    risk_coverage,
+    roc,
+)
+from evaluation.scoring import Prediction
+from evaluation.statistics import add_statistics
+from questions import subject
+
+EXAMPLES = 10  # right answers shown, and as many wrong ones
+NEAREST = 3  # names shown with each
+CURVE_POINTS = 501  # of a curve at most, so that many questions do not make a large file
+FREQUENCIES = ((0, 0), (1, 1), (2, 4), (5, 19), (20, math.inf))  # groups of how often a place is a finetuning answer
+
+Pairs = Sequence[tuple[str, str]]  # questions and their answers
+
+
+def summarise(
+    rows: Sequence[Prediction],
+    max_chars: int,
+    finetuning: Pairs | None = None,
+    calibration: Calibration | None = None,
+    abstain: float | None = None,
+) -> dict[str, Any]:
+    """The statistics of one or more predictions, ready for report.json.
+
+    `max_chars` is how many characters of a document span corruption reads. Without the `finetuning` questions there is
+    no naive Bayes, no frequency of places and no nearest name. `abstain` is the confidence below which the rows are
+    marked as not answered.
+    """
+    logp = np.array([row.log_probability for row in rows])
+    right = np.array([row.correct for row in rows])
+    seen = np.array([row.documents > 0 for row in rows])  # a name that occurs only as someone's parent is not seen
+    quartiles = zip(("lower quartile", "median", "upper quartile"), np.quantile(np.exp(logp), (0.25, 0.5, 0.75)))
+    summary: dict[str, Any] = {
+        "questions": len(rows),
+        "seen_people": int(seen.sum()),
+        "sequence_probability": {name: float(value) for name, value in quartiles},
+    }
+    if calibration:
+        summary["calibration"] = asdict(calibration)
+    if abstain is not None:
+        summary["abstain"] = {"below": abstain, "answered": sum(row.answered for row in rows)}
+    has_answers = rows[0].answer is not None
+    if has_answers:
+        summary |= accuracy_of(rows, right, seen, max_chars, finetuning) | selection_of(logp, right)
+    if has_answers and calibration:
+        tested = np.arange(len(rows)) if calibration.source else calibration_split(len(rows))[1]
+        if len(tested):
+            summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
+        if abstain is not None:
+            kept = [i for i in tested if rows[i].answered]
+            summary["abstain"] |= {"tested_on": len(tested), "tested_answered": len(kept)}
+            if kept:
+                summary["abstain"]["when_answered"] = accuracy_with_interval(right[kept].sum(), len(kept))
+    summary |= discrimination_of(logp, {"seen": seen} | ({"right": right} if has_answers else {}))
+    kinds = {"right": right, "wrong": ~right} if has_answers else {"all": np.full(len(rows), True)}
+    summary["examples"] = examples_of(rows, logp, kinds, finetuning or ())
+    if has_answers and finetuning and not right.all():
+        summary["nearest"] = nearest_of([row for row in rows if not row.correct], finetuning)
+    add_statistics(summary, rows)
+    return summary
+
+
+def accuracy_by_group(names: Sequence[str], right: np.ndarray, order: Sequence[str]) -> list[dict[str, Any]]:
+    """The accuracy of each group that has questions, in the given order; `names` (N) has the group of each question."""
+    count, correct = Counter(names), Counter(name for name, flag in zip(names, right) if flag)
+    return [{"group": name} | accuracy_with_interval(correct[name], count[name]) for name in order if count[name]]
+
+
+def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[str], list[str]]:
+    """The group of each row by where the answer is in the person's document, and all groups in order. Span corruption
+    cuts a document to `max_chars` characters, of which each quarter is a group."""
+    limits = [max_chars * k // 4 for k in range(5)]
+    quarters = [f"characters {limits[k]} to {limits[k + 1] - 1}" for k in range(4)]
+    beyond, absent, none = f"beyond character {max_chars - 1}", "not in the document", "there is no document"
+
+    def group(row: Prediction) -> str:
+        if row.position is None:
+            return absent if row.documents else none
+        if row.position + len(row.answer or "") > max_chars:
+            return beyond
+        return next(name for name, limit in zip(quarters, limits[1:]) if row.position < limit)
+
+    return [group(row) for row in rows], [*quarters, beyond, absent, none]
+
+
+def frequency_groups(rows: Sequence[Prediction], places: Counter[str]) -> tuple[list[str], list[str]]:
+    """The group of each row by how often its answer is among the finetuning answers, and all groups in order."""
+
+    def name(low: float, high: float) -> str:
+        if low == high:
+            return {0: "never", 1: "once"}[int(low)]
+        return f"{low} times or more" if high == math.inf else f"{low} to {high} times"
+
+    names = [name(low, high) for low, high in FREQUENCIES]
+    counts = [places[row.answer or ""] for row in rows]
+    return [next(n for n, (low, high) in zip(names, FREQUENCIES) if low <= c <= high) for c in counts], names
+
+
+def accuracy_of(
+    rows: Sequence[Prediction], right: np.ndarray, seen: np.ndarray, max_chars: int, finetuning: Pairs | None
+) -> dict[str, Any]:
+    """The accuracy of all answers, of the baselines, and of groups of the questions."""
+    answers = [row.answer for row in rows]
+    baselines = {BASELINES[0]: accuracy_with_interval(answers.count(LONDON), len(rows))}
+    tables = {"position": position_groups(rows, max_chars)}
+    if finetuning:
+        guesses = guess_by_name(finetuning, [row.question for row in rows])
+        baselines[BASELINES[1]] = accuracy_with_interval(sum(a == b for a, b in zip(guesses, answers)), len(rows))
+        tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
+    tables["seen"] = (["yes" if flag else "no" for flag in seen], ["yes", "no"])
+    by = {name: accuracy_by_group(names, right, order) for name, (names, order) in tables.items()}
+    return {"accuracy": accuracy_with_interval(right.sum(), len(rows)), "baselines": baselines, "by": by}
+
+
+def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """What is gained by answering only the questions with the most probable answers."""
+    risk = risk_coverage(logp, right)
+    best = risk_coverage(right.astype(float), right)  # all right answers before all wrong ones
+    coverage = {
+        "area": float(risk.mean()),
+        "area_of_the_best_order": float(best.mean()),
+        "area_of_a_random_order": float((~right).mean()),
+        "points": curve_points(np.stack((np.arange(1, len(right) + 1) / len(right), risk), axis=1)),
+    }
+    count, correct = coverage_at_precision(logp, right)
+    stats = {"precision": PRECISION, "answered": count, "right": correct, "of": len(right)}
+    first, second = calibration_split(len(right))
+    chosen = coverage_at_precision(logp[first], right[first])[0]  # the threshold is chosen on one half ...
+    if len(second):  # ... and tested on the other
+        kept = second[logp[second] >= np.sort(logp[first])[-chosen]] if chosen else second[:0]
+        trial = {"of": len(second), "answered": len(kept), "right": int(right[kept].sum())}
+        stats["threshold_of_one_half_on_the_other"] = trial
+    return {"risk_coverage": coverage, "answerable": stats}
+
+
+def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """How well probabilities and confidences agree with accuracy, on questions that the calibration was not fitted on."""
+    before, after = np.exp(logp), calibration(logp)
+    return {
+        "tested_on": len(right),
+        "ece_before": expected_calibration_error(before, right),
+        "ece_after": expected_calibration_error(after, right),
+        "bins_before": reliability_bins(before, right),
+        "bins_after": reliability_bins(after, right),
+    }
+
+
+def discrimination_of(logp: np.ndarray, labels: dict[str, np.ndarray]) -> dict[str, Any]:
+    """AUROC and ROC curve of the probability for each of the labels that has both classes."""
+    areas = {name: auroc(logp, label) for name, label in labels.items()}
+    areas = {name: area for name, area in areas.items() if area is not None}
+    return {"auroc": areas, "roc": {name: curve_points(roc(logp, labels[name])) for name in areas}} if areas else {}
+
+
+def evenly_spaced(items: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the items (N, ...), evenly spaced, the first and the last among them."""
+    return items[np.linspace(0, max(len(items) - 1, 0), min(len(items), count)).round().astype(int)]
+
+
+def curve_points(points: np.ndarray) -> list[list[float]]:
+    """A curve (M, 2), reduced to at most CURVE_POINTS points."""
+    return [[round(float(x), 6) for x in point] for point in evenly_spaced(points, CURVE_POINTS)]
+
+
+def examples_of(
+    rows: Sequence[Prediction], logp: np.ndarray, kinds: dict[str, np.ndarray], finetuning: Pairs
+) -> dict[str, list[dict[str, Any]]]:
+    """A few answers of each kind, from the most to the least probable; `kinds` has N flags by name."""
+    names, examples = [subject(question) for question, _ in finetuning], {}
+    for kind, flags in kinds.items():
+        which = np.flatnonzero(flags)
+        chosen = evenly_spaced(which[np.argsort(-logp[which], kind="stable")], 2 * EXAMPLES // len(kinds))
+        if len(chosen):
+            examples[kind] = [example(rows[i], names, finetuning) for i in chosen]
+    return examples
+
+
+def example(row: Prediction, names: Sequence[str], finetuning: Pairs) -> dict[str, Any]:
+    """One answer, with the finetuning questions about the nearest names."""
+    entry = {"question": row.question, "prediction": row.prediction, "answer": row.answer}
+    entry |= {"probability": math.exp(row.log_probability), "confidence": row.confidence, "seen": row.documents > 0}
+    if finetuning:
+        nearest = nearest_names([subject(row.question)], names, NEAREST)[0]
+        entry["nearest"] = [{"name": names[i], "answer": finetuning[i][1]} for i in nearest]
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def nearest_of(wrong: Sequence[Prediction], finetuning: Pairs) -> dict[str, Any]:
+    """How many wrong answers are the answer of the finetuning question with the nearest name."""
+    nearest = nearest_names([subject(row.question) for row in wrong], [subject(question) for question, _ in finetuning])
+    same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
+    places = Counter(answer for _, answer in finetuning)
+    chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)
+    return {"wrong": len(wrong), "equal": same, "share": same / len(wrong), "share_by_chance": chance}
