@@ -118,12 +118,14 @@ class ClozeDataset(Dataset):
     def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
         """x and y (B, block_size) of the documents `indices`, and their start positions (B,). A document without words
         after its title is corrupted instead."""
-        rows, start_positions = self.corpus.corrupt(indices, rng).astype(np.int64), np.zeros(len(indices), np.int64)
+        rows = np.full((len(indices), self.corpus.block_size + 1), PAD, np.int64)
+        start_positions = np.zeros(len(indices), np.int64)
         for row, i in enumerate(indices):
             if rng.random() < self.share and (view := self.view(i, rng)):
                 tokens, start_positions[row] = view
-                rows[row] = PAD
                 rows[row, : len(tokens)] = tokens
+            else:
+                rows[row] = self.corpus.corrupt(np.array([i]), rng)
         return *shift(rows), start_positions
 
     def view(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, int] | None:

@@ -44,7 +44,7 @@ class TrainerConfig:
     weight_decay: float = 0.1  # of matrices only
     lr_decay: bool = False  # whether the learning rate follows `optimizers.lr_factor`
     warmup_tokens: float = 375e6
-    final_tokens: float = 260e9
+    final_tokens: float | None = 260e9  # None: the decay lasts as long as the run, the warm-up a tenth of it at most
     ckpt_path: str | None = None  # where the parameters are written: at the end, or after the best epoch
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process makes them
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
@@ -207,8 +207,13 @@ class Trainer:
     def set_learning_rate(self) -> None:
         """Sets the rates of the step that is about to be taken."""
         config = self.config
-        schedule = (config.warmup_tokens, config.final_tokens, config.min_lr_ratio, config.linear_decay)
-        factor = lr_factor(self.tokens, *schedule) if config.lr_decay else 1.0
+        warmup, final = config.warmup_tokens, config.final_tokens
+        if final is None:  # the tokens of the whole run, if its steps are like those so far
+            final = self.tokens / self.steps * len(self.batches)
+            warmup = min(warmup, final / 10)
+        factor = 1.0
+        if config.lr_decay:
+            factor = lr_factor(self.tokens, warmup, final, config.min_lr_ratio, config.linear_decay)
         self.lr = config.learning_rate * factor
         for optimizer, lr in zip(self.optimizers, (config.learning_rate, config.muon_lr)):
             for group in optimizer.param_groups:

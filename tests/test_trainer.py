@@ -145,6 +145,21 @@ def test_twenty_steps_are_the_textbooks(variant, tokens_at_once, monkeypatch):
     assert writer.of("train/loss")[-1] < writer.of("train/loss")[0]
 
 
+def test_a_schedule_as_long_as_the_run():
+    """Without final_tokens the rate rises in the first tenth of the run, and reaches its minimum in the last step, though
+    steps differ in their tokens."""
+    set_seed(0)
+    dataset, writer = CharCorruptionDataset(TEXT, 32), Recorder()
+    model = GPT(config("rope", vocab_size=dataset.vocab_size, block_size=32))
+    settings = TrainerConfig(max_epochs=10, batch_size=3, learning_rate=1e-2, lr_decay=True, warmup_tokens=10**9,
+                             final_tokens=None, min_lr_ratio=0.25, linear_decay=True, writer=writer, device="cpu")  # fmt: skip
+    Trainer(model, dataset, None, settings).train()
+    rates = writer.of("train/lr")
+    assert rates[:4] == pytest.approx([1e-2 * step / 4 for step in range(1, 5)]) and rates[-1] == pytest.approx(2.5e-3)
+    expected = [1e-2 * (0.25 + 0.75 * (1 - (step - 4) / 36)) for step in range(4, 41)]
+    assert rates[3:] == pytest.approx(expected)
+
+
 def test_same_seed_same_parameters():
     def train(seed):
         set_seed(seed)

@@ -21,8 +21,7 @@ from engine.interruption import graceful_shutdown, report_failures, resume, shou
 from engine.monitor import Monitor, RobustWriter
 from model import GPT
 from recipe import RECIPES, Phase
-from trainer import Batches, Trainer, TrainerConfig
-from vocabulary import PAD
+from trainer import Trainer, TrainerConfig
 
 
 def train(args: Namespace) -> None:
@@ -37,7 +36,7 @@ def train(args: Namespace) -> None:
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, phase.dropout)
     run = fingerprint(args, corpus, model)
-    config = trainer_config(args, phase, schedule_tokens(phase, corpus, dataset, args.seed), run)
+    config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
@@ -103,19 +102,9 @@ def find_start_position(args: Namespace, dataset: Dataset) -> int:
     return dataset.start_position
 
 
-def schedule_tokens(phase: Phase, corpus: CharCorruptionDataset, dataset: Dataset, seed: int) -> int:
-    """How many tokens the learning rate decays over: the recipe's horizon, or the whole run, estimated from its first
-    batches."""
-    if phase.horizon_epochs:
-        return phase.horizon_epochs * len(corpus) * BLOCK_SIZE
-    batches = Batches(dataset, phase.batch_size, phase.epochs, seed)
-    first = range(min(64, len(batches)))
-    tokens = sum(int((batches[step][0] != PAD).sum()) for step in first)
-    return len(batches) * tokens // len(first)
-
-
-def trainer_config(args: Namespace, phase: Phase, final_tokens: int, run: dict[str, Any]) -> TrainerConfig:
+def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset, run: dict[str, Any]) -> TrainerConfig:
     """The phase and the flags as the trainer's configuration."""
+    horizon = phase.horizon_epochs * len(corpus) * BLOCK_SIZE if phase.horizon_epochs else None  # tokens
     return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
@@ -125,8 +114,8 @@ def trainer_config(args: Namespace, phase: Phase, final_tokens: int, run: dict[s
         lr_decay=True,
         min_lr_ratio=phase.min_lr_ratio,
         linear_decay=phase.linear_decay,
-        warmup_tokens=min(phase.warmup_tokens, final_tokens // 10),
-        final_tokens=final_tokens,
+        warmup_tokens=min(phase.warmup_tokens, horizon // 10) if horizon else phase.warmup_tokens,
+        final_tokens=horizon,
         seed=args.seed,
         device=args.device,
         dtype=args.dtype or "auto",
