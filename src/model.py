@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attention import DocumentMask, Dropout, DropoutMasks
+from attention import DocumentMask, Dropout
 from variants import VARIANTS
 from vocabulary import PAD
 
@@ -127,10 +127,6 @@ class GPT(nn.Module):
         if document_ids is None:
             document_ids = torch.zeros_like(positions)
         mask = cache.advance(positions, document_ids) if cache else DocumentMask(positions, document_ids)
-        masks = DropoutMasks()
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.masks = masks
 
         x = self.tok_emb(idx)
         if self.learned_positions:
