@@ -13,6 +13,8 @@ from utils import InputError, accuracy_line, describe, find_corpus, score, write
 
 if TYPE_CHECKING:
     from dataset import CharCorruptionDataset
+    from evaluation.calibration import Calibration
+    from evaluation.scoring import Prediction
     from model import GPT
 
 GENERATE_BATCH = 500  # questions answered at once
@@ -27,14 +29,17 @@ class Inputs:
     answers: list[str] | None
     prompts: list[list[int]]
     finetuning: list[tuple[str, str]] | None
-    calibration: calibration.Calibration | None  # from an earlier report
+    calibration: Calibration | None  # from an earlier report
     files: dict[str, Path | str | None]  # by what they are
 
 
 def evaluate(args: Namespace) -> None:
     """Answers every question of a file and writes the answers, one a line (handout 000, part d). With --abstain, writes
     `unknown` where the confidence is too low; with --report_path, writes a report."""
-    from run import check_output, make_model
+    from tqdm import tqdm
+
+    from dataset import MASK
+    from run import MAX_ANSWER, check_output, make_model
     from trainer import choose_device, keep_memory
 
     check_output(args)
@@ -43,11 +48,17 @@ def evaluate(args: Namespace) -> None:
     model = make_model(args, inputs.corpus).to(choose_device(args.device))
     if args.report_path:
         report.make_folder(args.report_path, *inputs.files.values(), args.outputs_path, args.calibration_path)
-    tokens = generate_answers(model, inputs)
+    tokens: list[list[int]] = []
+    for i in tqdm(range(0, len(inputs.prompts), GENERATE_BATCH), disable=None, delay=2):
+        tokens += model.generate(inputs.prompts[i : i + GENERATE_BATCH], MAX_ANSWER, stop_token=MASK)
     predictions = ["".join(inputs.corpus.itos[i] for i in answer).replace("\n", " ") for answer in tokens]
     rows, fitted = [], inputs.calibration
     if args.report_path or args.abstain is not None:
-        rows, fitted = score_predictions(model, inputs, tokens, predictions, args.abstain)
+        scores = scoring.score_answers(model, inputs.prompts, tokens, MASK)
+        if fitted is None and inputs.answers is not None:
+            fitted = calibration.fit_on_first_half(scores, predictions, inputs.answers)
+        asked = inputs.questions, predictions, inputs.answers
+        rows = scoring.predictions_of(*asked, scores, inputs.corpus.data, fitted, args.abstain)
     if args.abstain is not None:
         predictions = [row.prediction if row.answered else scoring.UNKNOWN for row in rows]
     write_lines(args.outputs_path, predictions)
@@ -80,53 +91,18 @@ def load_inputs(args: Namespace) -> Inputs:
     return Inputs(corpus, questions, answers, prompts, finetuning, earlier, files)
 
 
-def generate_answers(model: GPT, inputs: Inputs) -> list[list[int]]:
-    """The model's greedy answers, as tokens without the MASK that ends them."""
-    from tqdm import tqdm
-
-    from dataset import MASK
-    from run import MAX_ANSWER
-
-    answers = []
-    for i in tqdm(range(0, len(inputs.prompts), GENERATE_BATCH), disable=None, delay=2):
-        answers += model.generate(inputs.prompts[i : i + GENERATE_BATCH], MAX_ANSWER, stop_token=MASK)
-    return answers
-
-
-def score_predictions(
-    model: GPT, inputs: Inputs, tokens: list[list[int]], predictions: list[str], abstain: float | None
-) -> tuple[list[scoring.Prediction], calibration.Calibration | None]:
-    """Scores the answers, by tokens and as text, and calibrates: by the earlier report, or else on half of them, if the
-    right answers are known. Returns a row for each question, and the calibration."""
-    from dataset import MASK
-
-    fitted, scores = inputs.calibration, scoring.score_answers(model, inputs.prompts, tokens, MASK)
-    if fitted is None and inputs.answers is not None:
-        fitted = calibration.fit_on_first_half(scores, predictions, inputs.answers)
-    documents = inputs.corpus.data
-    rows = scoring.predictions_of(
-        inputs.questions, predictions, inputs.answers, scores, documents, fitted, abstain
-    )  # fmt: skip
-    return rows, fitted
-
-
 def write_report(
-    args: Namespace,
-    model: GPT,
-    inputs: Inputs,
-    rows: list[scoring.Prediction],
-    fitted: calibration.Calibration | None,
+    args: Namespace, model: GPT, inputs: Inputs, rows: list[Prediction], fitted: Calibration | None
 ) -> None:
-    """Probes the model and writes the report into --report_path."""
+    """Probes the model, and writes the report into --report_path."""
     from run import first_position as start_position
 
-    corpus, files = inputs.corpus, {name: describe(path) for name, path in inputs.files.items() if path}
+    corpus = inputs.corpus
     prompts = probes.prompts_of(inputs.questions, inputs.answers or (), corpus)
     probed = probes.probe(model, prompts, corpus, start_position(args))
-    provenance = {"variant": args.variant} | files
-    report.write_report(
-        args.report_path, rows, corpus.longest, provenance, inputs.finetuning, fitted, args.abstain, probed
-    )
-    if inputs.finetuning is None:
+    provenance = {"variant": args.variant} | {name: describe(path) for name, path in inputs.files.items() if path}
+    finetuning, path = inputs.finetuning, args.report_path
+    report.write_report(path, rows, corpus.longest, provenance, finetuning, fitted, args.abstain, probed)
+    if finetuning is None:
         print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
-    print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+    print(f"Report written to {os.path.join(path, 'report.html')}")
