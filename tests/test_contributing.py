@@ -31,7 +31,9 @@ def wrong_length(rows):
 @pytest.fixture
 def added():
     """All it takes: the function above, and one row of the table."""
-    row = Statistic("lengths.wrong", "wrong length", ".2f", "mean length of <wrong> answers in characters", wrong_length)
+    row = Statistic(
+        "lengths.wrong", "wrong length", ".2f", "mean length of <wrong> answers in characters", wrong_length
+    )
     STATISTICS.append(row)
     yield row
     STATISTICS.remove(row)
@@ -45,7 +47,7 @@ def test_a_statistic_is_a_function_and_a_row(folder, added, monkeypatch, capsys)
     lengths = [len(text) for text, (_, place) in zip(said, PEOPLE[8:]) if text != place]
     expected = sum(lengths) / len(lengths)
     assert json.loads(Path("dev/report.json").read_text("utf-8"))["lengths"] == {"wrong": pytest.approx(expected)}
-    assert "lengths" not in json.loads(Path("test/report.json").read_text("utf-8"))  # there, nobody knows what is wrong
+    assert "lengths" not in json.loads(Path("test/report.json").read_text("utf-8"))  # questions without answers
 
     shown = ["wrong length", f"{expected:.2f}", "mean length of <wrong> answers in characters"]
     words = check_page(Path("dev/report.html").read_text("utf-8"), 2)

@@ -19,16 +19,16 @@ def compare(folders: Sequence[str], out: str) -> None:
     `folders` are those of `run.py evaluate --report_path`. Raises InputError, before anything is written, when one has
     no report or a damaged one, or when `out` cannot be written or is a file of one of the reports.
     """
+    require_packages(*PACKAGES)
     from jinja2 import UndefinedError
 
-    require_packages(*PACKAGES)
     paths = [os.path.join(folder, "report.json") for folder in folders]
     reports = [read_report(path) for path in paths]
     check_writable(out, *(os.path.join(folder, name) for folder in folders for name in FILES))
     for path, report in zip(paths, reports):  # one by one, so that the message names the damaged one
         try:
             comparison_page([""], [report])
-        except (KeyError, TypeError, ValueError, AttributeError, UndefinedError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UndefinedError) as error:
             raise InputError(f"{path}: is not the report.json of an evaluation, or is damaged") from error
     print(comparison_text(folders, reports))
     print(*(f"{statistic.header}: {statistic.legend}" for statistic in STATISTICS), sep="\n", file=sys.stderr)
