@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evaluation import figures
-from evaluation.report import FILES, PACKAGES, read_report, render, require_packages
+from evaluation.report import FILES, read_report, render, require_packages
 from evaluation.statistics import STATISTICS, interval_text
 from utils import InputError, check_writable, write_atomically
 
@@ -19,7 +19,7 @@ def compare(folders: Sequence[str], out: str) -> None:
     `folders` are those of `run.py evaluate --report_path`. Raises InputError, before anything is written, when one has
     no report or a damaged one, or when `out` cannot be written or is a file of one of the reports.
     """
-    require_packages(*PACKAGES)
+    require_packages("jinja2", "matplotlib")
     from jinja2 import UndefinedError
 
     paths = [os.path.join(folder, "report.json") for folder in folders]
