@@ -159,7 +159,7 @@ def test_a_statistic_is_a_function_and_a_row(untrained, added, monkeypatch, caps
     lengths = [len(text) for text, (_, place) in zip(said, PEOPLE[8:]) if text != place]
     expected = sum(lengths) / len(lengths)
     assert json.loads(Path("dev/report.json").read_text("utf-8"))["lengths"] == {"wrong": pytest.approx(expected)}
-    assert "lengths" not in json.loads(Path("test/report.json").read_text("utf-8"))  # there, nobody knows what is wrong
+    assert "lengths" not in json.loads(Path("test/report.json").read_text("utf-8"))  # questions without answers
 
     shown = ["wrong length", f"{expected:.2f}", "mean length of <wrong> answers in characters"]
     words = check_page(Path("dev/report.html").read_text("utf-8"), 2)

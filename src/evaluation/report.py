@@ -26,11 +26,7 @@ from evaluation.summary import summarise
 from questions import subject
 
 FILES = ("predictions.tsv", "report.json", "report.html")
-PACKAGES = {"matplotlib": "matplotlib", "scipy": "scipy", "rapidfuzz": "rapidfuzz", "jinja2": "Jinja2"}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Reading
+PACKAGES = ("matplotlib", "scipy", "rapidfuzz", "jinja2")
 
 
 def read_report(path: Path | str) -> dict[str, Any]:
@@ -57,13 +53,9 @@ def read_calibration(path: Path | str) -> Calibration:
     return Calibration(float(temperature), float(offset), source=str(path))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Writing
-
-
 def require_packages(*names: str) -> None:
-    """Raises InputError when one of the packages of reports is not installed; all of them by default."""
-    missing = [PACKAGES[name] for name in names or PACKAGES if importlib.util.find_spec(name) is None]
+    """Raises InputError when one of the packages is not installed."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"this needs {' and '.join(missing)}: pip install -r requirements.txt")
 
@@ -75,7 +67,7 @@ def make_folder(path: str, *others: Path | str | None) -> None:
     def is_other(file: str) -> bool:
         return any(other and os.path.realpath(other) == os.path.realpath(file) for other in others)
 
-    require_packages()
+    require_packages(*PACKAGES)
     if not os.path.exists(path) and is_other(path):
         raise InputError(f"{path}: is to be a file as well; name another folder")
     try:
@@ -89,34 +81,32 @@ def make_folder(path: str, *others: Path | str | None) -> None:
             raise InputError(f"{file}: belongs to the report; name another file")
 
 
+def prediction_cells(row: Prediction, abstaining: bool) -> dict[str, object]:
+    """What predictions.tsv has of a prediction, by column."""
+    cells: dict[str, object] = {"question": row.question, "prediction": row.prediction}
+    if row.answer is not None:
+        cells |= {"answer": row.answer, "correct": row.correct}
+    cells |= {"log_probability": row.log_probability, "mean_probability": row.mean_probability}
+    cells |= {"min_probability": row.min_probability, "first_entropy_bits": row.entropy}
+    cells |= {"name_in_corpus": row.in_corpus, "documents": row.documents}
+    if row.answer is not None:
+        found = row.position is not None
+        cells |= {"answer_in_document": found, "answer_position": row.position if found else ""}
+    if row.confidence is not None:
+        cells["confidence"] = row.confidence
+    return cells | ({"answered": row.answered} if abstaining else {})
+
+
 def prediction_lines(rows: Sequence[Prediction], abstaining: bool) -> list[str]:
     """The lines of predictions.tsv, a header first."""
-    has_answers, has_confidence = rows[0].answer is not None, rows[0].confidence is not None
-    columns = [  # the name, whether there is such a column, and its value
-        ("question", True, lambda row: row.question),
-        ("prediction", True, lambda row: row.prediction),
-        ("answer", has_answers, lambda row: row.answer),
-        ("correct", has_answers, lambda row: row.correct),
-        ("log_probability", True, lambda row: row.log_probability),
-        ("mean_probability", True, lambda row: row.mean_probability),
-        ("min_probability", True, lambda row: row.min_probability),
-        ("first_entropy_bits", True, lambda row: row.entropy),
-        ("name_in_corpus", True, lambda row: row.in_corpus),
-        ("documents", True, lambda row: row.documents),
-        ("answer_in_document", has_answers, lambda row: row.position is not None),
-        ("answer_position", has_answers, lambda row: "" if row.position is None else row.position),
-        ("confidence", has_confidence, lambda row: row.confidence),
-        ("answered", abstaining, lambda row: row.answered),
-    ]
-    columns = [(name, value) for name, included, value in columns if included]
 
-    def cell(value: object) -> str:
+    def text(value: object) -> str:
         if isinstance(value, bool):
             return str(int(value))
-        return f"{value:.6g}" if isinstance(value, float) else " ".join(re.split(r"[\t\r\n]", str(value)))
+        return f"{value:.6g}" if isinstance(value, float) else re.sub(r"[\t\r\n]", " ", str(value))
 
-    header = "\t".join(name for name, _ in columns)
-    return [header, *("\t".join(cell(value(row)) for _, value in columns) for row in rows)]
+    table = [prediction_cells(row, abstaining) for row in rows]
+    return ["\t".join(table[0]), *("\t".join(map(text, cells.values())) for cells in table)]
 
 
 def write_report(

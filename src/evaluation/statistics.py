@@ -49,18 +49,9 @@ class Statistic:
             return "-"
         return self.form(value) if callable(self.form) else format(value, self.form).replace("%", " %")
 
-    def add_to(self, report: dict[str, Any], rows: Sequence[Prediction]) -> None:
-        """Computes the value and puts it into the report, if there is one."""
-        value = self.compute(rows) if self.compute else None
-        if value is None or not math.isfinite(value):
-            return
-        *groups, name = self.key.split(".")
-        for group in groups:
-            report = report.setdefault(group, {})
-        report[name] = value.item() if isinstance(value, np.generic) else value
-
 
 def interval_text(accuracy: dict[str, Any]) -> str:
+    """The interval of an accuracy, for example "12.3 to 45.6 %"."""
     return f"{100 * accuracy['low']:.1f} to {percent(accuracy['high'])}"
 
 
@@ -90,6 +81,12 @@ STATISTICS = [
 
 
 def add_statistics(report: dict[str, Any], rows: Sequence[Prediction]) -> None:
-    """Computes the statistics of the table that have a function, and puts them into the report."""
+    """Computes the statistics of the table that have a function, and puts those that are finite into the report."""
     for statistic in STATISTICS:
-        statistic.add_to(report, rows)
+        value = statistic.compute(rows) if statistic.compute else None
+        if value is not None and math.isfinite(value):
+            *groups, name = statistic.key.split(".")
+            place = report
+            for group in groups:
+                place = place.setdefault(group, {})
+            place[name] = value.item() if isinstance(value, np.generic) else value

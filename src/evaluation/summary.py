@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -10,19 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from evaluation import metrics
 from evaluation.baselines import BASELINES, LONDON, guess_by_name
 from evaluation.calibration import Calibration, calibration_split
-from evaluation.metrics import (
-    PRECISION,
-    accuracy_with_interval,
-    auroc,
-    coverage_at_precision,
-    expected_calibration_error,
-    nearest_names,
-    reliability_bins,
-    risk_coverage,
-    roc,
-)
+from evaluation.metrics import accuracy_with_interval
 from evaluation.scoring import Prediction
 from evaluation.statistics import add_statistics
 from questions import subject
@@ -30,7 +22,7 @@ from questions import subject
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
 CURVE_POINTS = 501  # of a curve at most, so that many questions do not make a large file
-FREQUENCIES = ((0, 0), (1, 1), (2, 4), (5, 19), (20, math.inf))  # groups of how often a place is a finetuning answer
+FREQUENCIES = {"never": 0, "once": 1, "2 to 4 times": 4, "5 to 19 times": 19, "20 times or more": math.inf}
 
 Pairs = Sequence[tuple[str, str]]  # questions and their answers
 
@@ -92,7 +84,7 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
     """The group of each row by where the answer is in the person's document, and all groups in order. Span corruption
     cuts a document to `max_chars` characters, of which each quarter is a group."""
     limits = [max_chars * k // 4 for k in range(5)]
-    quarters = [f"characters {limits[k]} to {limits[k + 1] - 1}" for k in range(4)]
+    quarters = [f"characters {begin} to {end - 1}" for begin, end in itertools.pairwise(limits)]
     beyond, absent, none = f"beyond character {max_chars - 1}", "not in the document", "there is no document"
 
     def group(row: Prediction) -> str:
@@ -107,15 +99,8 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
 
 def frequency_groups(rows: Sequence[Prediction], places: Counter[str]) -> tuple[list[str], list[str]]:
     """The group of each row by how often its answer is among the finetuning answers, and all groups in order."""
-
-    def name(low: float, high: float) -> str:
-        if low == high:
-            return {0: "never", 1: "once"}[int(low)]
-        return f"{low} times or more" if high == math.inf else f"{low} to {high} times"
-
-    names = [name(low, high) for low, high in FREQUENCIES]
     counts = [places[row.answer or ""] for row in rows]
-    return [next(n for n, (low, high) in zip(names, FREQUENCIES) if low <= c <= high) for c in counts], names
+    return [next(name for name, most in FREQUENCIES.items() if n <= most) for n in counts], list(FREQUENCIES)
 
 
 def accuracy_of(
@@ -136,18 +121,18 @@ def accuracy_of(
 
 def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """What is gained by answering only the questions with the most probable answers."""
-    risk = risk_coverage(logp, right)
-    best = risk_coverage(right.astype(float), right)  # all right answers before all wrong ones
+    risk = metrics.risk_coverage(logp, right)
+    best = metrics.risk_coverage(right.astype(float), right)  # all right answers before all wrong ones
     coverage = {
         "area": float(risk.mean()),
         "area_of_the_best_order": float(best.mean()),
         "area_of_a_random_order": float((~right).mean()),
         "points": curve_points(np.stack((np.arange(1, len(right) + 1) / len(right), risk), axis=1)),
     }
-    count, correct = coverage_at_precision(logp, right)
-    stats = {"precision": PRECISION, "answered": count, "right": correct, "of": len(right)}
+    count, correct = metrics.coverage_at_precision(logp, right)
+    stats = {"precision": metrics.PRECISION, "answered": count, "right": correct, "of": len(right)}
     first, second = calibration_split(len(right))
-    chosen = coverage_at_precision(logp[first], right[first])[0]  # the threshold is chosen on one half ...
+    chosen = metrics.coverage_at_precision(logp[first], right[first])[0]  # the threshold is chosen on one half ...
     if len(second):  # ... and tested on the other
         kept = second[logp[second] >= np.sort(logp[first])[-chosen]] if chosen else second[:0]
         trial = {"of": len(second), "answered": len(kept), "right": int(right[kept].sum())}
@@ -160,18 +145,19 @@ def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray
     before, after = np.exp(logp), calibration(logp)
     return {
         "tested_on": len(right),
-        "ece_before": expected_calibration_error(before, right),
-        "ece_after": expected_calibration_error(after, right),
-        "bins_before": reliability_bins(before, right),
-        "bins_after": reliability_bins(after, right),
+        "ece_before": metrics.expected_calibration_error(before, right),
+        "ece_after": metrics.expected_calibration_error(after, right),
+        "bins_before": metrics.reliability_bins(before, right),
+        "bins_after": metrics.reliability_bins(after, right),
     }
 
 
 def discrimination_of(logp: np.ndarray, labels: dict[str, np.ndarray]) -> dict[str, Any]:
     """AUROC and ROC curve of the probability for each of the labels that has both classes."""
-    areas = {name: auroc(logp, label) for name, label in labels.items()}
+    areas = {name: metrics.auroc(logp, label) for name, label in labels.items()}
     areas = {name: area for name, area in areas.items() if area is not None}
-    return {"auroc": areas, "roc": {name: curve_points(roc(logp, labels[name])) for name in areas}} if areas else {}
+    curves = {name: curve_points(metrics.roc(logp, labels[name])) for name in areas}
+    return {"auroc": areas, "roc": curves} if areas else {}
 
 
 def evenly_spaced(items: np.ndarray, count: int) -> np.ndarray:
@@ -202,14 +188,16 @@ def example(row: Prediction, names: Sequence[str], finetuning: Pairs) -> dict[st
     entry = {"question": row.question, "prediction": row.prediction, "answer": row.answer}
     entry |= {"probability": math.exp(row.log_probability), "confidence": row.confidence, "seen": row.documents > 0}
     if finetuning:
-        nearest = nearest_names([subject(row.question)], names, NEAREST)[0]
+        nearest = metrics.nearest_names([subject(row.question)], names, NEAREST)[0]
         entry["nearest"] = [{"name": names[i], "answer": finetuning[i][1]} for i in nearest]
     return {name: value for name, value in entry.items() if value is not None}
 
 
 def nearest_of(wrong: Sequence[Prediction], finetuning: Pairs) -> dict[str, Any]:
     """How many wrong answers are the answer of the finetuning question with the nearest name."""
-    nearest = nearest_names([subject(row.question) for row in wrong], [subject(question) for question, _ in finetuning])
+    nearest = metrics.nearest_names(
+        [subject(row.question) for row in wrong], [subject(question) for question, _ in finetuning]
+    )
     same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
     places = Counter(answer for _, answer in finetuning)
     chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)
