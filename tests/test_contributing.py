@@ -16,9 +16,9 @@ import replicate
 from attention import CausalSelfAttention
 from cloze import ClozeDataset
 from dataset import CharCorruptionDataset
+from engine.checkpoint import save_params
 from engine.files import ROOT
 from engine.inputs import load_corpus
-from engine.parameters import save_params
 from evaluation.compare import compare
 from evaluation.statistics import STATISTICS, Statistic
 from model import GPT, GPTConfig

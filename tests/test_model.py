@@ -8,8 +8,8 @@ from test_attention import VARIANTS
 from textbook import TextbookGPT, answer
 
 from dataset import pack
+from engine.checkpoint import load_params, save_params
 from engine.files import InputError
-from engine.parameters import load_params, save_params
 from generation import generate
 from model import GPT, GPTConfig
 from utils import sample

@@ -13,9 +13,9 @@ from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dataset import NameDataset
+from engine.checkpoint import save_params
 from engine.files import find_corpus
 from engine.inputs import load_corpus
-from engine.parameters import save_params
 from engine.training import build_dataset
 from model import GPT, GPTConfig
 from questions import subject_starts

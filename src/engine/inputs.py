@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint
+from engine.checkpoint import load_params
 from engine.files import check_writable, describe, find_corpus, naming_file, read_text
-from engine.parameters import load_params
 from model import GPT, GPTConfig
 from questions import encode_questions, read_questions
 from utils import set_seed

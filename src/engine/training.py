@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import signal
+import sys
+import tempfile
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,13 +19,12 @@ from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
-from engine.files import InputError, digest, find_corpus
+from engine.files import InputError, digest, find_corpus, naming_file
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
-from engine.interruption import graceful_shutdown, report_failures, resume, should_resume
 from engine.monitor import Monitor, RobustWriter
 from model import GPT
 from recipe import RECIPES, Phase
-from trainer import Trainer, TrainerConfig
+from trainer import Stopped, Trainer, TrainerConfig
 
 
 def train(args: Namespace) -> None:
@@ -154,6 +157,101 @@ def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> d
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# How a run ends before its time, and how it continues
+
+
+@contextlib.contextmanager
+def graceful_shutdown(trainer: Trainer) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C ends it at once."""
+
+    def stop(number: int, frame: object) -> None:
+        trainer.stop = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def report_failures(trainer: Trainer) -> Iterator[None]:
+    """Ends the program with one line that says what to do, when training ends early. Process 0 says it for all."""
+
+    def end(message: str, code: int) -> None:
+        if distributed.rank() == 0:
+            print(f"run.py: {message}", file=sys.stderr)
+        sys.exit(code)
+
+    config = trainer.config
+    try:
+        yield
+    except Stopped as error:
+        code = 128 + (trainer.stop or signal.SIGTERM)  # the latter when another process received the signal
+        end(f"{error}; go on with the same command and --resume", code)
+    except FloatingPointError as error:
+        kept = f"{config.ckpt_path} is as it was; to begin anew, delete {config.state_path} and its .previous"
+        end(f"error: {error}; try a lower learning rate. {kept}", 1)
+    except InputError as error:
+        if trainer.steps < len(trainer.batches):
+            raise
+        # The run is complete, but its parameters could not be written: hours of training should not be lost.
+        raise InputError(f"{error}; {rescue(trainer.model)}, or go on from the last state with --resume") from error
+
+
+def rescue(model: GPT) -> str:
+    """Writes the parameters to the folder of temporary files. Returns a phrase that says where, or that it failed."""
+    handle, path = tempfile.mkstemp(suffix=".params")
+    os.close(handle)
+    try:
+        checkpoint.save_params(model, path)
+    except InputError:
+        os.unlink(path)
+        return "nor could the parameters be saved elsewhere: make room"
+    return f"the parameters are in {path}"
+
+
+def should_resume(args: Namespace, path: str) -> bool:
+    """Whether to resume from the checkpoint at `path`. Raises InputError when there is one and --resume is missing."""
+    if args.resume:
+        return True
+    if not checkpoint.has_checkpoint(path):
+        return False
+    restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
+    if restarts and checkpoint.load_checkpoint(path)["run"].get("job") == job:  # torchrun has restarted its processes
+        return True
+    remains = " and ".join(filter(os.path.exists, (path, path + checkpoint.PREVIOUS)))
+    raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
+
+
+def resume(trainer: Trainer, run: dict[str, Any]) -> None:
+    """Restores the last checkpoint. Raises InputError when its run differs from `run`, in data or settings."""
+
+    def equal(one: object, other: object) -> bool:
+        try:
+            return bool(one == other)
+        except (RuntimeError, TypeError, ValueError):  # a tensor in a hostile file
+            return False
+
+    path = trainer.config.state_path
+    state = checkpoint.load_checkpoint(path)
+    if not isinstance(state["run"], dict):
+        raise InputError(f"{path}: is not a state file")
+    for name, now in run.items():
+        then = state["run"].get(name)
+        if equal(then, now):
+            continue
+        if isinstance(now, dict) and isinstance(then, dict):
+            name = next((key for key in now | then if not equal(then.get(key), now.get(key))), name)
+        raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
+    with naming_file(path):
+        trainer.restore(state)
+    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # TensorBoard, and the last words
 
 
@@ -192,14 +290,17 @@ def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None
         total, correct = score
         results += f", {correct:.0f} of {total:.0f} questions right ({100 * correct / total:.1f} %)"
     folder, name = os.path.split(params)
+    data = os.path.dirname(args.pretrain_corpus_path)  # where the questions are, if they are beside the corpus
     command = ["python", "src/run.py", "evaluate", args.variant, args.pretrain_corpus_path]
     command += ["--reading_params_path", params]
     if args.function == "pretrain":
         command[2] = "finetune"
         stem = name.removesuffix(".params").removesuffix("pretrain").rstrip(".")
         finetuned = os.path.join(folder, f"{stem}.finetune.params" if stem else "finetune.params")
-        command += ["--writing_params_path", finetuned, "--finetune_corpus_path", "birth_places_train.tsv"]
+        command += ["--writing_params_path", finetuned, "--finetune_corpus_path"]
+        command += [os.path.join(data, "birth_places_train.tsv")]
     else:
         predictions = f"{params.removesuffix('.params')}.dev.predictions"
-        command += ["--eval_corpus_path", args.eval_corpus_path or "birth_dev.tsv", "--outputs_path", predictions]
+        command += ["--eval_corpus_path", args.eval_corpus_path or os.path.join(data, "birth_dev.tsv")]
+        command += ["--outputs_path", predictions]
     return f"Parameters written to {params}: {results}\nNext: {shlex.join(command)}"

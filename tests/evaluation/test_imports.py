@@ -9,7 +9,9 @@ import pytest
 SRC = Path(__file__).resolve().parents[2] / "src"
 
 
-@pytest.mark.parametrize("modules", ["run", "engine.monitor, evaluation.probes, evaluation.scoring", "evaluation.evaluate"])
+@pytest.mark.parametrize(
+    "modules", ["run", "engine.monitor, evaluation.probes, evaluation.scoring", "evaluation.evaluate"]
+)
 def test_packages_of_reports_are_imported_when_they_are_used(modules):
     code = f"""if True:
         import importlib.abc, sys
