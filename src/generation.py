@@ -1,8 +1,9 @@
-"""Greedy decoding of many prompts at once, with a cache of past keys and values."""
+"""Answers to many prompts at once, with a cache of past keys and values: the greedy one, or the k likeliest."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from model import GPT
 
 BATCH = 128  # prompts that are continued at once
+MAX_BEAM = 512  # beginnings of answers to a prompt
+ROUNDING = 1e-3  # by which the log-probability of an answer may differ between two searches
 
 
 class KVCache:
@@ -41,6 +44,11 @@ class KVCache:
         for stored, a in zip(self.layers[layer], new):
             stored[:, :, S - T : S] = a
         return [stored[:, :, :S] for stored in self.layers[layer]]
+
+    def reorder(self, order: torch.Tensor) -> None:
+        """Replaces the rows by the old rows `order` (any number, with repetitions)."""
+        self.positions, self.document_ids = self.positions[order], self.document_ids[order]
+        self.layers = {layer: [a[order] for a in tensors] for layer, tensors in self.layers.items()}
 
     def select_rows(self, keep: torch.Tensor) -> torch.Tensor:
         """Drops the rows for which `keep` (B,) is false. Returns the order of the others, as indices into the old rows.
@@ -85,13 +93,12 @@ def generate(
     return answers
 
 
-def generate_batch(
-    model: GPT, prompts: list[list[int]], max_new_tokens: int, stop_token: int, start_position: int
-) -> list[list[int]]:
-    """`generate` for one batch of prompts, by a model in evaluation mode."""
-    block_size, device = model.get_block_size(), model.head.weight.device
-    answers: list[list[int]] = [[] for _ in prompts]
-    longest = max(map(len, prompts))
+def read_prompts(
+    model: GPT, prompts: list[list[int]], max_new_tokens: int, start_position: int = 0
+) -> tuple[KVCache, torch.Tensor, torch.Tensor]:
+    """Reads prompts of any lengths together. Returns the cache, with room for `max_new_tokens` tokens more, the logits
+    (B, vocab_size) of the token after each prompt, and the position (B,) of its last token."""
+    device, longest = model.head.weight.device, max(map(len, prompts))
     padding = [longest - len(prompt) for prompt in prompts]  # before each prompt, as a document of its own
 
     def tensor(rows: list[list[int]]) -> torch.Tensor:
@@ -101,17 +108,110 @@ def generate_batch(
     positions = tensor([[0] * n + [*range(start_position, start_position + longest - n)] for n in padding])
     document_ids = tensor([[-1] * n + [0] * (longest - n) for n in padding])
     cache = KVCache(len(prompts), longest + max(0, max_new_tokens), device)
-    rows, last = torch.arange(len(prompts), device=device), positions[:, -1]  # of the unfinished prompts
     logits = model(idx, positions=positions, document_ids=document_ids, cache=cache)[0][:, -1]
+    return cache, logits, positions[:, -1]
+
+
+def generate_batch(
+    model: GPT, prompts: list[list[int]], max_new_tokens: int, stop_token: int, start_position: int
+) -> list[list[int]]:
+    """`generate` for one batch of prompts, by a model in evaluation mode."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    cache, logits, last = read_prompts(model, prompts, max_new_tokens, start_position)
+    rows = torch.arange(len(prompts), device=logits.device)  # the unfinished prompts
     for step in range(max_new_tokens):
         token, last = logits.argmax(dim=-1), last + 1
         for row, new in zip(rows.tolist(), token.tolist()):
             if new != stop_token:
                 answers[row].append(new)
-        unfinished = (token != stop_token) & (last < block_size)
+        unfinished = (token != stop_token) & (last < model.get_block_size())
         if step + 1 == max_new_tokens or not unfinished.any():
             break
         kept = cache.select_rows(unfinished)
         rows, last, token = rows[kept], last[kept], token[kept]
         logits = model(token[:, None], positions=last[:, None], cache=cache)[0][:, 0]
     return answers
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The likeliest answers
+
+
+class Answers(NamedTuple):
+    """The likeliest complete answers to a prompt."""
+
+    tokens: list[list[int]]  # without the stop token, most probable first
+    logprobs: list[float]  # natural logarithm of the probability, that of the stop token included
+    exact: bool  # whether no other complete answer can be more probable
+
+
+@torch.no_grad()
+def likeliest_answers(
+    model: GPT, prompts: list[list[int]], k: int, max_new_tokens: int, stop_token: int
+) -> list[Answers]:
+    """The `k` most probable answers to each prompt, among those of at most `max_new_tokens` tokens before `stop_token`.
+
+    A narrow beam finds k good answers. The search is then repeated with a wide beam that keeps every beginning at least
+    as probable as the worst of them: what it drops cannot become one of the k, because a continuation is never more
+    probable than its beginning. Only if more than MAX_BEAM beginnings are kept, the result may not be exact.
+    """
+    was_training = model.training
+    model.eval()
+    found: list[Answers] = []
+    for i in range(0, len(prompts), BATCH):
+        batch = prompts[i : i + BATCH]
+        narrow = beam_search(model, batch, k, max_new_tokens, stop_token, 2 * k, [-math.inf] * len(batch))
+        floors = [a.logprobs[-1] - ROUNDING if len(a.logprobs) == k else -math.inf for a in narrow]
+        found += beam_search(model, batch, k, max_new_tokens, stop_token, MAX_BEAM, floors)
+    model.train(was_training)
+    return found
+
+
+def beam_search(
+    model: GPT, prompts: list[list[int]], k: int, max_new_tokens: int, stop_token: int, width: int, floors: list[float]
+) -> list[Answers]:
+    """A beam of `width` beginnings for each prompt, by a model in evaluation mode. Beginnings with a log-probability
+    below the prompt's floor, or below its k-th best complete answer, are dropped."""
+    cache, logits, last = read_prompts(model, prompts, max_new_tokens)
+    beams = [[([], 0.0)] for _ in prompts]  # the beginnings of each prompt, tokens and log-probability, in cache order
+    complete: list[list[tuple[float, list[int]]]] = [[] for _ in prompts]
+    dropped = [-math.inf] * len(prompts)  # the most probable beginning that did not fit into the beam
+    for step in range(max_new_tokens + 1):
+        logprobs = logits.double().log_softmax(-1).cpu()  # (rows, vocab_size)
+        rows, tokens, first = [], [], 0
+        for i, beam in enumerate(beams):
+            total = (
+                logprobs[first : first + len(beam)]
+                + torch.tensor([score for _, score in beam], dtype=torch.float64)[:, None]
+            )
+            complete[i] += [(value, text) for value, (text, _) in zip(total[:, stop_token].tolist(), beam)]
+            complete[i] = sorted(complete[i], key=lambda entry: -entry[0])[:k]
+            floor = max(floors[i], complete[i][-1][0] if len(complete[i]) == k else -math.inf)
+            total[:, stop_token] = -math.inf
+            best = total.flatten().topk(min(width + 1, total.numel()))
+            kept = [(v, j) for v, j in zip(best.values.tolist(), best.indices.tolist()) if v > floor]
+            if step >= min(max_new_tokens, model.get_block_size() - len(prompts[i])):
+                kept = []  # longer answers are not allowed, or do not fit into the block
+            dropped[i] = max(dropped[i], kept[width][0] if len(kept) > width else -math.inf)
+            beams[i] = []
+            for value, j in kept[:width]:
+                row, token = divmod(j, total.size(1))
+                rows.append(first + row)
+                tokens.append(token)
+                beams[i].append(([*beam[row][0], token], value))
+            first += len(beam)
+        order = torch.tensor(rows, dtype=torch.int64, device=logits.device)
+        if not rows:
+            break
+        last = last[order] + 1
+        cache.reorder(order)
+        token = torch.tensor(tokens, device=logits.device)[:, None]
+        logits = model(token, positions=last[:, None], cache=cache)[0][:, 0]
+    return [
+        Answers(
+            [text for _, text in found],
+            [value for value, _ in found],
+            best <= (found[-1][0] if found[k - 1 :] else -math.inf),
+        )
+        for found, best in zip(complete, dropped)
+    ]

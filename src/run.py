@@ -1,4 +1,4 @@
-"""Pretrain, finetune and evaluate, as in the handouts; compare reports.
+"""Pretrain, finetune and evaluate, as in the handouts; ask a model anything; compare reports.
 
     python src/run.py pretrain vanilla wiki.txt --writing_params_path vanilla.pretrain.params
     python src/run.py finetune vanilla wiki.txt --reading_params_path vanilla.pretrain.params \\
@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence
                  {"report and confidence": ["report_path", "finetune_corpus_path", "abstain", "calibration_path"],
                   "machine": ["seed", "device"]},
                  ["pretrain_lr", "finetune_lr", "tb_expt_name"]),
+    "ask": ("answer questions or names, typed or given: the likeliest answers, and what was read", ["reading_params_path"],
+            {"output": ["json", "calibration_path"], "machine": ["seed", "device"]}, []),
 }  # fmt: skip
 
 
@@ -74,6 +76,7 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "abstain": {"type": bounded(float, 0, 1), "metavar": "P", "help": "answer `unknown` if less confident than P"},
         "calibration_path": path | {"metavar": "JSON", "help": "report.json of an earlier report, to calculate the "
                                     "confidence from; default: half of E, if it has answers"},
+        "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "all that no other flag sets; default fast"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
@@ -109,6 +112,9 @@ def make_parser() -> Parser:
                 group.add_argument(f"--{each}", required=each in needed, **flag(each, name))
         for each in unused:
             command.add_argument(f"--{each}", **flag(each, name) | {"help": argparse.SUPPRESS})
+        if name == "ask":
+            command.add_argument("questions", nargs="*", metavar="QUESTION", help="without any, they are read from a "
+                                 "pipe, one a line, or asked for")  # fmt: skip
         command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {})
     purpose = "put reports of `evaluate --report_path` side by side"
     command = commands.add_parser("compare", help=purpose, description=purpose)
@@ -137,6 +143,10 @@ def run_command(args: argparse.Namespace) -> None:
         from evaluation.evaluate import evaluate
 
         evaluate(args)
+    elif args.function == "ask":
+        from evaluation.ask import ask
+
+        ask(args)
     elif args.function == "compare":
         from evaluation.compare import compare
 
@@ -150,7 +160,7 @@ def run_command(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes that it starts
-    if not first and args.function in ("evaluate", "compare"):
+    if not first and args.function in ("evaluate", "ask", "compare"):
         return
     try:
         with contextlib.redirect_stdout(sys.stdout if first else io.StringIO()):

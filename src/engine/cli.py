@@ -50,9 +50,13 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, *arguments, **named) -> argparse.Namespace:
         for parser in self.subparsers():
             parser.siblings = self.subparsers()
-        args = super().parse_args(*arguments, **named)
+        args, unknown = self.parse_known_args(*arguments, **named)
+        if unknown and hasattr(args, "questions") and not any(word.startswith("-") for word in unknown):
+            args.questions, unknown = args.questions + unknown, []  # argparse takes no more words after the flags
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
         for name, value in vars(args).items():
-            if value == []:  # Python 3.11 makes this of --flag=--
+            if value == [] and name != "questions":  # Python 3.11 makes this of --flag=--
                 self.error(f"argument --{name}: expected one argument")
         return args
 

@@ -1,0 +1,133 @@
+"""The command `run.py ask`: asks the model anything, and shows what it considered and what it has read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cloze import TITLE_END
+from dataset import CharCorruptionDataset
+from engine.devices import choose_device
+from engine.files import InputError
+from engine.inputs import BLOCK_SIZE, load_corpus, make_model
+from evaluation.metrics import nearest_names
+from evaluation.report import read_calibration
+from evaluation.scoring import documents_by_subject, find_answer
+from generation import BATCH, likeliest_answers
+from model import GPT
+from questions import MAX_ANSWER, TEMPLATES, encode_question, subject, template_of
+from vocabulary import MASK, decode
+
+ANSWERS = 5  # shown for each question
+SIMILAR = 3  # names shown for somebody of whom the model has read nothing
+BAR = 20  # characters for a probability of 1
+
+
+def ask(args: Namespace) -> None:
+    """Answers the questions of the command line, of a pipe (one a line), or of a prompt."""
+    with contextlib.redirect_stdout(sys.stderr):  # what is read is said there, so that --json prints nothing else
+        corpus = load_corpus(args.pretrain_corpus_path)
+        model = make_model(args, corpus).to(choose_device(args.device))
+    calibration = read_calibration(args.calibration_path) if args.calibration_path else None
+    answer = Asker(model, corpus, calibration)
+    show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of
+    if args.questions or not sys.stdin.isatty():
+        lines = args.questions or [line.strip() for line in sys.stdin if line.strip()]
+        for i in range(0, len(lines), BATCH):
+            for found in answer(lines[i : i + BATCH]):
+                print(show(found), flush=True)
+        return
+    for line in typed_lines():
+        try:
+            print(show(answer([line])[0]), flush=True)
+        except InputError as error:
+            print(error, file=sys.stderr)
+
+
+def typed_lines() -> Iterator[str]:
+    """What the user types, with a history, until an empty line or Ctrl-D."""
+    with contextlib.suppress(ImportError):  # Windows has no readline
+        import readline  # noqa: F401 (input uses it)
+    print("Ask a question, or give a name; an empty line ends.")
+    with contextlib.suppress(EOFError):
+        while line := input("> ").strip():
+            yield line
+
+
+class Asker:
+    """Call it with questions or names. It gives for each what `text_of` shows and --json prints."""
+
+    def __init__(self, model: GPT, corpus: CharCorruptionDataset, calibration: Callable | None = None):
+        self.model, self.corpus, self.calibration = model, corpus, calibration
+        self.documents_of = documents_by_subject(corpus.data)
+        self.titles = [TITLE_END.split(document, maxsplit=1)[0] for document in corpus.data]
+
+    def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
+        """Raises InputError when a question is too long, or has a character that the corpus has not."""
+        questions = [line if template_of(line) or line.endswith("?") else TEMPLATES[0].format(line) for line in lines]
+        prompts = [encode_question(question, self.corpus.stoi, BLOCK_SIZE, question) for question in questions]
+        found = likeliest_answers(self.model, prompts, ANSWERS, MAX_ANSWER, MASK)
+        return [self.describe(question, answers) for question, answers in zip(questions, found)]
+
+    def describe(self, question: str, answers: Any) -> dict[str, Any]:
+        """The answers to a question, and what the corpus says about its subject."""
+        texts = [decode(tokens, self.corpus.itos) for tokens in answers.tokens]
+        pairs = zip(texts, answers.logprobs)
+        result: dict[str, Any] = {"question": question, "exact": answers.exact}
+        result["answers"] = [{"answer": text, "probability": math.exp(logprob)} for text, logprob in pairs]
+        if self.calibration and texts:
+            result["confidence"] = float(self.calibration(np.array(answers.logprobs[0])))
+        if template_of(question) is None:  # then nobody knows whom it is about
+            return result
+        name = subject(question)
+        documents = self.documents_of(name)
+        result["documents"] = len(documents)
+        if documents:
+            said = [d for d in documents if texts and find_answer(d, name, texts[0]) >= 0]
+            result |= {"says_so": bool(said), "text": (said or documents)[0]}
+        else:
+            nearest = nearest_names([name], self.titles, SIMILAR)[0]
+            result["similar"] = [
+                {
+                    "name": self.titles[i],
+                    "says_so": bool(texts) and find_answer(self.corpus.data[i], name, texts[0]) >= 0,
+                }
+                for i in nearest
+            ]
+        return result
+
+
+def text_of(found: dict[str, Any]) -> str:
+    """What a terminal shows of an answer."""
+    lines, terminal = [f"{found['question']}"], sys.stdout.isatty()
+    width = max((len(entry["answer"]) for entry in found["answers"]), default=0)
+    for entry in found["answers"]:
+        bar = "█" * round(BAR * entry["probability"]) or "▏"
+        lines.append(f"  {entry['answer']:{width}}  {bar:{BAR}} {100 * entry['probability']:5.1f} %")
+    if not found["exact"]:
+        lines.append("  (the model is so unsure that others may be as likely)")
+    if "confidence" in found:
+        lines.append(f"  calibrated confidence in the first: {100 * found['confidence']:.0f} %")
+    if "documents" not in found:
+        lines.append("  The question follows none of the templates of src/questions.py, so its subject is not known.")
+    elif found["documents"]:
+        best = found["answers"][0]["answer"] if found["answers"] else ""
+        begin = find_answer(found["text"], subject(found["question"]), best) if found["says_so"] else -1
+        mark = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
+        text = found["text"]
+        if begin >= 0:
+            text = text[:begin] + mark[0] + best + mark[1] + text[begin + len(best) :]
+        heading = "read in pretraining" if begin >= 0 else "read in pretraining, which does not say that"
+        lines.append(f"  {heading}: {text}")
+    else:
+        lines.append(f"  Nothing was read about {subject(found['question'])}: this is a guess. Similar names:")
+        for near in found["similar"]:
+            lines.append(f"    {near['name']}{', whose document has that answer' if near['says_so'] else ''}")
+    return "\n".join(lines)
