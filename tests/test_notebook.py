@@ -57,7 +57,7 @@ def test_it_runs_from_top_to_bottom(monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # on busy cores, several threads wait for each other: ten times slower
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     first, last = map(
         float, re.search(r"training loss: (\S+) at the first step, (\S+) at", "".join(map(text_of, code))).groups()
