@@ -1,8 +1,9 @@
-"""Self-attention in the three ways of the handouts: with learned positions (which the model adds to its input), with
-RoPE, and synthesized.
+"""Self-attention in the ways of the handouts: with learned positions (which the model adds to its input), with RoPE, and
+synthesized.
 
-All three compute softmax(q kᵀ · scale + bias) v, and differ in where queries, keys and bias come from. Read
-`Attention.attend` first, then the `forward` of the two classes at the end. variants.py lists the variants by name.
+All compute softmax(q kᵀ · scale + bias) v, and differ in where queries, keys and bias come from. Read `Attention.attend`
+first, then the `forward` of the two classes at the end. variants.py lists the variants by name. A variant that only
+changes the scores needs no `forward`: it overrides `CausalSelfAttention.score_bias`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def precompute_rotary_emb(dim: int, max_positions: int) -> torch.Tensor:
-    """cos and sin of t θ_i, θ_i = 10000^(-2(i-1)/dim), i = 1 … dim/2: (max_positions, dim/2, 2). Handout 000, part g.
+    """cos and sin of t θ_i, θ_i = 10000^(-2i/dim), i = 0 … dim/2 - 1: (max_positions, dim/2, 2). Assignment 4, part g,
+    which counts i from 1.
 
     Raises ValueError when `dim` is odd.
     """
@@ -79,9 +81,9 @@ class DocumentMask:
         """`positions` and `document_ids` (B, S) are those of the keys. The last `queries` of them attend; default: all."""
         S = positions.size(1)
         T = S if queries is None else queries
-        self.key_positions, self.positions = positions, positions[:, S - T :]  # (B, S) and (B, T)
-        earlier = torch.ones(T, S, dtype=torch.bool, device=positions.device).tril(S - T)
-        allowed = (document_ids[:, S - T :, None] == document_ids[:, None, :]) & earlier
+        self.key_positions, self.query_positions = positions, positions[:, S - T :]  # (B, S) and (B, T)
+        not_later = torch.ones(T, S, dtype=torch.bool, device=positions.device).tril(S - T)
+        allowed = (document_ids[:, S - T :, None] == document_ids[:, None, :]) & not_later
         # (B, 1, T, S), added to the scores of all heads: 0 where attention is allowed, else minus infinity
         self.bias = torch.zeros(len(positions), 1, T, S, device=positions.device)
         self.bias.masked_fill_(~allowed[:, None], -torch.inf)
@@ -134,7 +136,7 @@ class Attention(nn.Module):
 
 
 class CausalSelfAttention(Attention):
-    """Scaled dot-product attention (handout 001, equations 3 and 4), with RoPE if `config.rope` says so."""
+    """Scaled dot-product attention (assignment 5, equations 3 and 4), with RoPE if `config.rope` says so."""
 
     def __init__(self, config: GPTConfig):
         super().__init__(config)
@@ -150,19 +152,20 @@ class CausalSelfAttention(Attention):
         mask = mask or DocumentMask.causal(x)
         q, k, v = self.heads(x, self.query, self.key, self.value)
         if self.rope:
-            rope_cache = self.rope_cache[mask.positions][:, None]  # (B, 1, T, head_dim/2, 2)
+            rope_cache = self.rope_cache[mask.query_positions][:, None]  # (B, 1, T, head_dim/2, 2)
             q, k = apply_rotary_emb(q, rope_cache), apply_rotary_emb(k, rope_cache)
         if cache:
             k, v = cache.update(self, k, v)
         return self.attend(q, k, v, self.score_bias(mask), 1 / math.sqrt(q.size(-1)))
 
     def score_bias(self, mask: DocumentMask) -> torch.Tensor:
-        """What is added to the scores, broadcastable to (B, n_head, T, S). A subclass may add more than the mask."""
+        """What is added to the scores of this layer, broadcastable to (B, n_head, T, S): the mask. A subclass may add a
+        bias by position, from `mask.query_positions` (B, T) and `mask.key_positions` (B, S)."""
         return mask.bias
 
 
 class SynthesizerAttention(Attention):
-    """Attention scores computed from each token alone, without the others (handout 001, equation 5; Tay et al. 2020,
+    """Attention scores computed from each token alone, without the others (assignment 5, equation 5; Tay et al. 2020,
     the dense synthesizer): softmax(ReLU(x A + b1) B + b2) (x V).
 
     Put differently, the keys are learned constants, one for each position: the columns of `w2`. As in the course there

@@ -22,7 +22,7 @@ NUMBER = re.compile(r" ?\d")
 # How often a word is a gap, relative to other words of its document
 NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.05, 0.02
 MAX_GAPS = 3  # in a view
-TITLE_ONLY = 0.35  # probability that a view has no words around its gaps
+NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
 MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
@@ -41,19 +41,19 @@ class ClozeDataset(Dataset):
     """Small views of each document: its title, a few gaps, and what was in each of them.
 
         title. words before MASK words after MASK missing words MASK words before MASK ... MASK
-        title MASK missing words MASK other missing words MASK                             (a title-only view)
+        title MASK missing words MASK other missing words MASK       (a view without context; it may have two MASKs first)
 
     A fact that is always read in the same words is learned as the continuation of these words. To answer a question,
     the model has to recall it from the name alone (Allen-Zhu & Li 2023, Physics of Language Models 3.1). So a view has a
-    random number of words around a gap, or none. A title takes as many tokens as a gap, so several gaps share one; their
-    surroundings do not overlap, or one could contain what is missing in another.
+    random number of words around a gap, or none. To save tokens, up to MAX_GAPS gaps follow one title. Their contexts do not
+    overlap, because one could contain what is missing in another.
 
     A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is, a capitalised word that is not
-    in the title, that the corpus does not mostly write in lower case, and that span corruption would read; less often a
-    number, with the month before it, or another word. Names that have answered a question can be preferred (learning
+    in the title, that the corpus does not mostly write in lower case, and that lies within the first `max_chars`
+    characters; less often a number, with the month before it, or another word. Names that have answered a question can be preferred (learning
     what to mask from the questions: Ye et al. 2020, Studying Strategically).
 
-    With probability DISTRACTOR, random words of another document precede the title (and follow it in a title-only view),
+    With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without context),
     so that recall does not depend on what surrounds the name. The title ends at the first full stop that does not belong
     to an initial; half of the time it loses its non-ASCII characters, as questions do. It begins at the position at which
     questions have their subject: learned positions, and the synthesizer, would not recognise it elsewhere.
@@ -77,7 +77,7 @@ class ClozeDataset(Dataset):
 
     @property
     def start_position(self) -> int:
-        """The position of a title's first character, for the first kind of question."""
+        """The position of a title's first character, by the first template."""
         return self.starts[0] if self.share else 0
 
     def _find_words(self, text: str, counts: Counter[str]) -> Document:
@@ -138,16 +138,16 @@ class ClozeDataset(Dataset):
         name, heading = text[: document.title_end], text[: document.words[0][0]]  # "Ada King" and "Ada King. "
         if rng.random() < 0.5:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
-        before, title_only = text[:0], rng.random() < TITLE_ONLY
+        before, without_context = text[:0], rng.random() < NO_CONTEXT
         if rng.random() < DISTRACTOR:
             space = np.array([self.corpus.stoi[" "]])
             before = np.concatenate((self.distractor(3, rng), space))
             before = before[max(0, len(before) - start) :]  # the last `start` characters
             name = np.concatenate((name, space, self.distractor(2, rng)))
-        pieces = [name, *[np.array([MASK])] * int(rng.integers(1, 3))] if title_only else [heading]
+        pieces = [name, *[np.array([MASK])] * int(rng.integers(1, 3))] if without_context else [heading]
         length, shown = start + sum(map(len, pieces)), []
         for _ in range(rng.integers(1, MAX_GAPS, endpoint=True)):
-            gap, (first, last) = self.gap(i, title_only, rng)
+            gap, (first, last) = self.gap(i, without_context, rng)
             size = sum(map(len, gap))
             if length + size <= self.corpus.block_size and not any(a <= last and first <= b for a, b in shown):
                 length += size
@@ -155,8 +155,8 @@ class ClozeDataset(Dataset):
                 shown.append((first, last))
         return (np.concatenate((before, *pieces)), start - len(before)) if shown else None
 
-    def gap(self, i: int, title_only: bool, rng: np.random.Generator) -> tuple[list[np.ndarray], tuple[int, int]]:
-        """The pieces of a gap in document i, with words around it unless `title_only`, and the numbers of the first and
+    def gap(self, i: int, without_context: bool, rng: np.random.Generator) -> tuple[list[np.ndarray], tuple[int, int]]:
+        """The pieces of a gap in document i, with words around it unless `without_context`, and the numbers of the first and
         the last word in them."""
         document, text, mask = self.documents[i], self.corpus.document(i), np.array([MASK])
         words = document.words
@@ -165,7 +165,7 @@ class ClozeDataset(Dataset):
             last += 1
         (begin, _), (_, end) = words[first], words[last]
         missing = [text[begin:end], mask]
-        if title_only:
+        if without_context:
             return missing, (first, last)
         first = max(0, first - rng.integers(MAX_CONTEXT + 1))
         last = min(len(words) - 1, last + rng.integers(MAX_CONTEXT + 1) * rng.integers(2))

@@ -22,7 +22,7 @@ from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode, encode
 
 
 class Batch(NamedTuple):
-    """Examples packed into rows, each (R, W) Long: the arguments of model.GPT.forward."""
+    """Examples packed into rows, each (R, W) Long: the first four arguments of model.GPT.forward, in order."""
 
     x: torch.Tensor
     y: torch.Tensor
@@ -40,7 +40,7 @@ def pack(x: torch.Tensor, y: torch.Tensor, start_positions: np.ndarray | None = 
         x             xyz                           positions     0123012
         y             yz!                           document_ids  0000111
 
-    The positions of example i begin at `start_positions[i]` (B,), default 0. An example ends with its last target.
+    The positions of example i begin at `start_positions[i]` (B,), default 0. What follows an example's last target is cut.
     Longest first, each example goes into the fullest row that has room for it.
     """
     x, y = x.numpy(), y.numpy()
@@ -74,7 +74,7 @@ def shift(rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class CharCorruptionDataset(Dataset):
-    """Span corruption: a span of a document is masked, and the model writes it at the end (handout 000, part e; a
+    """Span corruption: a span of a document is masked, and the model writes it at the end (assignment 4, part e; a
     simple case of T5, Raffel et al. 2020, section 3.1.4).
 
     Example i is drawn anew each time. Document i, one line of the corpus, is truncated to a random length between 4 and
@@ -98,7 +98,7 @@ class CharCorruptionDataset(Dataset):
             raise InputError("the corpus is empty")
         self.PAD_CHAR, self.MASK_CHAR = PAD_CHAR, MASK_CHAR
         self.block_size = block_size
-        self.max_chars = block_size * 7 // 8  # of a document that are read
+        self.max_chars = block_size * 7 // 8  # how much of a document is read
         self.data = data.removesuffix("\n").split("\n")  # the documents
         symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data))]
         for char in (PAD_CHAR, MASK_CHAR):
@@ -166,7 +166,8 @@ class CharCorruptionDataset(Dataset):
 
 
 class NameDataset(Dataset):
-    """Questions with their answers, in the vocabulary of a CharCorruptionDataset (handout 000, part b).
+    """Questions with their answers, in the vocabulary of a CharCorruptionDataset (assignment 4, part b). The name is the
+    course's.
 
         x    Where was Ada Lovelace born?MASKLondonMASK PAD PAD ...
         y    PAD ...                     MASKLondonMASK PAD PAD ...     (shifted by one)

@@ -1,8 +1,9 @@
 """GPT: a decoder-only Transformer that reads characters and predicts the next one.
 
 The design descends from minGPT: learned position embeddings (or RoPE), pre-norm blocks of self-attention and a
-feed-forward network, a final LayerNorm, and an output head that shares no weights with the input embedding.
-Read from the bottom up: GPT is made of Blocks, and a Block of attention (attention.py) and an MLP.
+feed-forward network, a final LayerNorm, and an output head that shares no weights with the input embedding. Unlike
+nanoGPT, all matrices are initialised with the same deviation. Start with GPT, at the end of the file: it is made of
+Blocks, and a Block of attention (attention.py) and an MLP.
 """
 
 from __future__ import annotations
@@ -139,5 +140,5 @@ class GPT(nn.Module):
         logits = self.head(self.ln_f(x))
         if targets is None:
             return logits, None
-        precise = torch.promote_types(logits.dtype, torch.float32)
-        return logits, F.cross_entropy(logits.flatten(0, 1).to(precise), targets.flatten(), ignore_index=PAD)
+        loss_dtype = torch.promote_types(logits.dtype, torch.float32)
+        return logits, F.cross_entropy(logits.flatten(0, 1).to(loss_dtype), targets.flatten(), ignore_index=PAD)

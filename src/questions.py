@@ -1,19 +1,22 @@
-"""All that is known of questions: their wording, their files, how the model is asked, and how answers are scored.
+"""Questions: their wording, files, prompts and scores.
 
-A kind of question is one line of TEMPLATES. From it follow whom a question is about (reports, probes, baselines) and
-where in a row the name stands, which is where pretraining puts the titles of documents (cloze.py).
+From TEMPLATES follow whom a question is about (for reports, probes and baselines), and at which position the name stands.
+The recipe `fast` puts the titles of documents there (cloze.py), so it has to pretrain again after a change.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.files import InputError, read_text
 from vocabulary import MASK, encode
 
-# {} is the subject. The first template is that of the handouts; add a line for another kind of question.
-TEMPLATES = ("Where was {} born?",)
+# One template a line; {} is the subject. Add a line for another wording or another kind of question.
+TEMPLATES = [
+    "Where was {} born?",
+]
 MAX_ANSWER = 32  # characters of an answer, at most
 
 
@@ -35,6 +38,16 @@ def subject(question: str) -> str:
 def subject_starts() -> list[int]:
     """The positions at which the templates have their subject: [10] for "Where was {} born?"."""
     return [template.index("{}") for template in TEMPLATES]
+
+
+def warn_of_unknown_wording(questions: Sequence[str], path: Path | str) -> None:
+    """Warns on stderr of questions that follow no template."""
+    if unknown := [question for question in questions if template_of(question) is None]:
+        count = f"{len(unknown)} of {len(questions)} questions"
+        text = (
+            f"{count} match no line of TEMPLATES in src/questions.py ({unknown[0]!r}), so their subjects are not known"
+        )
+        print(f"warning: {path}: {text}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -17,19 +17,24 @@ class Phase:
     batch_size: int
     lr: float
     muon_lr: float = 0.0  # for the weights of the linear layers in the blocks; 0: AdamW trains them like the rest
-    min_lr_ratio: float = 0.1  # of the peak, below which the rate does not decay
-    linear_decay: bool = False  # to that ratio at the end, instead of along a cosine
-    warmup_tokens: int = 512 * 20
-    # The decay takes that many passes through the corpus, padding counted; None: as long as the run.
+    min_lr_ratio: float = 0.1  # the rate does not decay below this ratio of its peak
+    linear_decay: bool = False  # the rate decays linearly to that ratio, instead of along a cosine
+    warmup_tokens: int = 512 * 20  # but at most a tenth of the decay
+    # The decay takes horizon_epochs * documents of the pretraining corpus * 128 tokens, in finetuning too; None: as long as
+    # the run. If it equals `epochs`, --max_epochs changes both.
     horizon_epochs: int | None = None
     weight_decay: float = 0.1
     dropout: float = 0.1
-    cloze_share: float = 0.0  # of the documents that are read as views (cloze.py); the others are span-corrupted
-    views: int = 0  # in finetuning, the number of views that are read with each question; batch_size counts questions
-    answer_weight: float = 1.0  # how much more often these views ask for a name that has answered a question
+    cloze_share: float = 0.0  # share of the documents that are read as views (cloze.py); the others are span-corrupted
+    views: int = 0  # in finetuning, views that are read with each question; batch_size counts the questions only
+    answer_weight: float = 1.0  # how much more often a view hides a name that has answered a training question
+
+    def __post_init__(self):
+        if (self.views or self.answer_weight != 1.0) and not self.cloze_share:
+            raise ValueError("views and answer_weight have no effect without cloze_share: set it to 1.0")
 
     def record(self) -> dict[str, Any]:
-        """The phase as metadata and checkpoints have it, where min_lr_ratio has always been called lr_floor."""
+        """The phase as it is saved: there, min_lr_ratio is called lr_floor, so that older files can be read."""
         return {"lr_floor" if name == "min_lr_ratio" else name: value for name, value in asdict(self).items()}
 
 

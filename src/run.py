@@ -28,8 +28,8 @@ from variants import VARIANTS
 
 TRAINING = ("recipe", "max_epochs", "batch_size", "seed", "device")
 RUN = ("resume", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
-# For each command: its purpose, the flags that it needs, its other flags by group, and flags that have no effect on it.
-# The last are accepted so that a script can give all commands the same; the learning rates name the TensorBoard folder.
+# For each command: its purpose, the flags that it needs, its other flags by group, and flags that it accepts and ignores,
+# so that a script can give the same learning rates to each. (The name of the TensorBoard folder contains them.)
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path"],
@@ -65,31 +65,38 @@ def recipe_values(field: str, command: str) -> str:
 def flag(name: str, command: str) -> dict[str, Any]:
     """The arguments of argparse's `add_argument` for a flag."""
     path, count, rate = {"type": nonempty_path}, bounded(int, 1, 10**9), bounded(float, 0, 1e30)
-    lr = {"type": rate, "metavar": "LR", "help": f"peak rate; Muon's changes likewise; {recipe_values('lr', command)}"}
+    lr = {
+        "type": rate,
+        "metavar": "LR",
+        "help": "peak learning rate; Muon's is scaled by the same factor; " + recipe_values("lr", command),
+    }
     return {
-        "reading_params_path": path | {"metavar": "R", "help": "parameters to start from, or to evaluate"},
+        "reading_params_path": path | {"metavar": "R", "help": "parameters to evaluate or ask" if command in ("evaluate", "ask")
+                                       else "parameters to start from"},
         "writing_params_path": path | {"metavar": "W", "help": "where the parameters are written"},
         "finetune_corpus_path": path | {"metavar": "F", "help": "questions of finetuning with answers (TSV)"},
-        "eval_corpus_path": path | {"metavar": "E", "help": "other questions (TSV), with or without answers"},
+        "eval_corpus_path": path | {"metavar": "E", "help": "questions (TSV), with or without answers" if command == "evaluate"
+                                    else "questions (TSV) to follow the accuracy on, in TensorBoard"},
         "outputs_path": path | {"metavar": "O", "help": "where the predictions are written"},
-        "report_path": path | {"metavar": "DIR", "help": "folder for a report; with F, it says more"},
+        "report_path": path | {"metavar": "DIR", "help": "folder for a report; with F, it has more baselines"},
         "abstain": {"type": bounded(float, 0, 1), "metavar": "P", "help": "answer `unknown` if less confident than P"},
-        "calibration_path": path | {"metavar": "JSON", "help": "report.json of an earlier report, to calculate the "
-                                    "confidence from; default: half of E, if it has answers"},
+        "calibration_path": path | {"metavar": "JSON", "help": "report.json of an earlier report, whose calibration is "
+                                    "used"},
         "json": {"action": "store_true", "help": "one JSON object a question"},
-        "recipe": {"choices": list(RECIPES), "default": "fast", "help": "all that no other flag sets; default fast"},
+        "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
+                   "other flags override one by one; default fast"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},
-        "batch_size": {"type": count, "metavar": "N", "help": f"without views; {recipe_values('batch_size', command)}"},
+        "batch_size": {"type": count, "metavar": "N", "help": f"views not counted; {recipe_values('batch_size', command)}"},
         "seed": {"type": bounded(int, 0, 2**32 - 1), "default": 0, "metavar": "N", "help": "default %(default)s"},
         "device": {"default": "auto", "help": "cpu, cuda, cuda:1, mps; default: the best there is"},
-        "resume": {"action": "store_true", "default": None, "help": "continue the interrupted run that writes W"},
-        "save_minutes": {"type": bounded(float, 0), "metavar": "M", "help": "between two checkpoints; default 2"},
+        "resume": {"action": "store_true", "default": None, "help": "continue the interrupted run with the same W"},
+        "save_minutes": {"type": bounded(float, 0), "metavar": "M", "help": "minutes between checkpoints; default 2"},
         "tb_expt_name": {"type": plain_name, "default": "run", "metavar": "NAME",
                          "help": "begins the name of the TensorBoard folder; default %(default)s"},
         "num_workers": {"type": bounded(int, 0, 1000), "metavar": "N", "help": "processes that make batches; default 0"},
-        "dtype": {"choices": ["auto", "float32", "bfloat16"], "help": "of matrix products; default auto"},
+        "dtype": {"choices": ["auto", "float32", "bfloat16"], "help": "type of matrix products; default auto"},
         "compile": {"choices": ["auto", "on", "off"], "help": "use torch.compile; default auto"},
     }[name]  # fmt: skip
 
@@ -104,7 +111,7 @@ def make_parser() -> Parser:
                                       usage=f"%(prog)s VARIANT CORPUS {usage} [flags]",
                                       formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32))  # fmt: skip
         command.add_argument("variant", choices=list(VARIANTS), metavar="VARIANT", help=", ".join(VARIANTS))
-        command.add_argument("pretrain_corpus_path", metavar="CORPUS", help="the pretraining corpus, which defines the "
+        command.add_argument("pretrain_corpus_path", type=nonempty_path, metavar="CORPUS", help="the pretraining corpus, which defines the "
                              "vocabulary (also found at the repository's top and in data/)")  # fmt: skip
         for title, flags in ({"needed": needed} | groups).items():
             group = command.add_argument_group(title)
@@ -117,8 +124,8 @@ def make_parser() -> Parser:
                                  "pipe, one a line, or asked for")  # fmt: skip
         command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {})
     purpose = "put reports of `evaluate --report_path` side by side"
-    command = commands.add_parser("compare", help=purpose, description=purpose)
-    command.add_argument("folders", nargs="+", metavar="DIR", help="the folder of a report")
+    command = commands.add_parser("compare", help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+    command.add_argument("folders", nargs="+", type=nonempty_path, metavar="DIR", help="the folder of a report")
     command.add_argument(
         "--out", default="comparison.html", type=nonempty_path, metavar="FILE", help="default %(default)s"
     )
@@ -159,11 +166,11 @@ def run_command(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes that it starts
-    if not first and args.function in ("evaluate", "ask", "compare"):
+    is_main_process = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes that it starts
+    if not is_main_process and args.function in ("evaluate", "ask", "compare"):
         return
     try:
-        with contextlib.redirect_stdout(sys.stdout if first else io.StringIO()):
+        with contextlib.redirect_stdout(sys.stdout if is_main_process else io.StringIO()):
             run_command(args)
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error))):

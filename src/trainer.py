@@ -1,7 +1,7 @@
 """The training loop. It knows nothing of GPT: it trains any model that is called with a batch and returns (output, loss),
 where the loss is a mean over the targets that are not padding.
 
-A batch is a function of the seed and the number of the step alone, and so is the dropout of a step. So a run can be
+A batch is a function of the seed and the number of the step alone. So is the dropout of a step, in each process. So a run can be
 resumed exactly, and the number of workers does not matter. A dataset with a method `batch(indices, rng)` makes whole
 batches itself; from any other, the examples `dataset[i]` are stacked. Token 0 is padding, and is not counted.
 """
@@ -40,25 +40,25 @@ class TrainerConfig:
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.9, 0.95)
     grad_norm_clip: float = 1.0
-    weight_decay: float = 0.1  # of matrices only
+    weight_decay: float = 0.1  # applies to matrices only
     lr_decay: bool = False  # whether the learning rate follows `optimizers.lr_factor`
     warmup_tokens: float = 375e6
     final_tokens: float | None = 260e9  # None: the decay lasts as long as the run, the warm-up a tenth of it at most
-    ckpt_path: str | None = None  # where the parameters are written: at the end, or after the best epoch
+    ckpt_path: str | None = None  # minGPT's name: where the parameters are written, at the end or after the best epoch
     num_workers: int = 0  # processes that make batches ahead of time; 0: the training process makes them
     writer: Any = None  # a TensorBoard SummaryWriter, for train/loss, train/lr and more
 
-    min_lr_ratio: float = 0.1  # of the learning rate, below which it does not decay
-    linear_decay: bool = False  # to min_lr_ratio, instead of along a cosine
+    min_lr_ratio: float = 0.1  # the learning rate does not decay below this ratio of its peak
+    linear_decay: bool = False  # whether it decays linearly to that ratio, instead of along a cosine
     muon_lr: float = 0.0  # if not 0, Muon trains the matrices of the blocks, at this rate
     after_epoch: Callable[[int], None] | None = None  # called with the number of each epoch that has ended
-    state_path: str | None = None  # where a checkpoint is saved from time to time, to resume from
+    state_path: str | None = None  # where checkpoints are saved, to resume from
     save_minutes: float = 2.0  # between two checkpoints
-    run: Any = None  # saved with each checkpoint, to identify the run
+    run: Any = None  # saved with each checkpoint: what identifies the run
 
-    seed: int = 0  # of the order of the examples, and of everything random about them
+    seed: int = 0  # determines the order of the examples, and everything random about them
     device: str = "auto"  # or as torch names it: cpu, cuda, cuda:1, mps
-    dtype: str = "auto"  # or float32, bfloat16: of the matrix products; the parameters are always float32
+    dtype: str = "auto"  # or float32, bfloat16: type of the matrix products; the parameters are always float32
     compile: str = "auto"  # or on, off: whether to use torch.compile
 
 
@@ -112,7 +112,8 @@ class Trainer:
     def __init__(
         self, model: torch.nn.Module, train_dataset: Dataset, test_dataset: Dataset | None, config: TrainerConfig
     ):
-        """With a `test_dataset`, its loss is measured after each epoch, and `ckpt_path` gets the best epoch's parameters.
+        """With a `test_dataset` (minGPT's name; it serves for validation), its loss is measured after each epoch, and
+        `ckpt_path` gets the best epoch's parameters. run.py gives none.
 
         Raises InputError when the device does not exist, or compiling is wanted and impossible.
         """
@@ -132,9 +133,9 @@ class Trainer:
         self.optimizers = make_optimizers(self.model, config, self.device, self.dtype)
         self.steps = self.tokens = 0  # done so far
         self.seconds = 0.0
-        self.losses = (0.0, 0)  # their sum over the steps of this epoch, and the number of these steps
+        self.losses = (0.0, 0)  # the sum over the steps of this epoch, and the number of these steps
         self.best_loss = math.inf  # on the test set
-        self.stop = False  # set this to end the run after the current step
+        self.stop = 0  # set this, for example to the number of a signal, to end the run after the current step
 
     def train(self) -> None:
         """Trains for all epochs, or those that are left after `restore`.
@@ -175,7 +176,7 @@ class Trainer:
         """One update of the parameters; afterwards `loss` is the loss before it. Returns whether to stop, which is true
         in all processes if it is in one."""
         config = self.config
-        torch.manual_seed(derive_seed(config.seed, 2, self.steps, distributed.rank()))  # of dropout
+        torch.manual_seed(derive_seed(config.seed, 2, self.steps, distributed.rank()))  # seeds the dropout of this step
         tokens = int((batch[0] != PAD).sum())
         self.steps, self.tokens = self.steps + 1, self.tokens + tokens
         self.set_learning_rate()
@@ -207,7 +208,7 @@ class Trainer:
         """Sets the rates of the step that is about to be taken."""
         config = self.config
         warmup, final = config.warmup_tokens, config.final_tokens
-        if final is None:  # the tokens of the whole run, if its steps are like those so far
+        if final is None:  # estimated anew in each step, from the tokens of the steps so far
             final = self.tokens / self.steps * len(self.batches)
             warmup = min(warmup, final / 10)
         factor = 1.0
@@ -228,7 +229,7 @@ class Trainer:
     ) -> Iterator[tuple[list[torch.Tensor], float]]:
         """This process's rows of the batch (or `all_rows`), on the device, and their share of the batch's targets.
 
-        On a CPU a large batch comes in several micro-batches, whose gradients add up to the batch's. That is faster,
+        On a CPU a large batch is split automatically into micro-batches, whose gradients add up to the batch's. That is faster,
         because the activations of a micro-batch stay in the processor's cache, and it takes less memory.
         """
         targets = count_targets(batch[1])

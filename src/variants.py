@@ -1,4 +1,5 @@
-"""The variants of the model. To add one, write its attention in attention.py and a line here.
+"""The variants of the model. To add one, write its attention in attention.py and a line here. tests/test_contributing.py
+has ALiBi as a worked example.
 
 Nothing heavy is imported, so that `run.py --help` can list the variants at once.
 """
@@ -14,7 +15,7 @@ class Variant:
     """What distinguishes a variant."""
 
     attention: str  # "module:Class"; the class takes a GPTConfig, see attention.Attention
-    learned_positions: bool = True  # whether the model adds a learned vector for each position to its input
+    learned_positions: bool  # whether the model adds a learned vector for each position to its input
 
     def attention_class(self) -> type:
         """The class that `attention` names."""
@@ -22,7 +23,7 @@ class Variant:
 
 
 VARIANTS = {
-    "vanilla": Variant("attention:CausalSelfAttention"),
+    "vanilla": Variant("attention:CausalSelfAttention", learned_positions=True),
     "rope": Variant("attention:CausalSelfAttention", learned_positions=False),
-    "synthesizer": Variant("attention:SynthesizerAttention"),
+    "synthesizer": Variant("attention:SynthesizerAttention", learned_positions=True),
 }

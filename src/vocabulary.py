@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from engine.files import InputError
 
 PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double question mark
-PAD, MASK = 0, 1  # their indices in every vocabulary; PAD fills rows up, and is never a target
+# Their indices in every vocabulary. PAD fills rows up, and is never a target. MASK stands for what is missing in a
+# document, separates it (or a question) from what the model has to write, and ends that.
+PAD, MASK = 0, 1
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:

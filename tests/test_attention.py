@@ -121,7 +121,7 @@ def test_rotary_table():
 
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 1000))
 def test_rotation_is_complex_multiplication(half, T, seed):
-    """Handout 000, equation 4, one number at a time."""
+    """assignment 4, equation 4, one number at a time."""
     x = torch.randn(2, 3, T, 2 * half, generator=torch.Generator().manual_seed(seed))
     y = apply_rotary_emb(x, precompute_rotary_emb(2 * half, 6))
     assert y.shape == x.shape

@@ -32,7 +32,7 @@ class ALiBiAttention(CausalSelfAttention):
 
     def score_bias(self, mask):
         slopes = 2.0 ** (-8 * torch.arange(1, self.n_head + 1, device=mask.bias.device) / self.n_head)
-        distance = mask.positions[:, None, :, None] - mask.key_positions[:, None, None, :]  # (B, 1, T, S)
+        distance = mask.query_positions[:, None, :, None] - mask.key_positions[:, None, None, :]  # (B, 1, T, S)
         return mask.bias - slopes[:, None, None] * distance
 
 

@@ -65,7 +65,7 @@ python src/run.py evaluate rope wiki.txt \
     --eval_corpus_path birth_test_inputs.tsv \
     --outputs_path rope.pretrain.test.predictions
 """
-# Handout 001 has the same commands with the synthesizer in place of rope, but once misspells a file's name.
+# assignment 5 has the same commands with the synthesizer in place of rope, but once misspells a file's name.
 HANDOUT_001 = HANDOUT_000.replace("rope", "synthesizer").replace("birth_places_train", "birthplaces_train")
 
 

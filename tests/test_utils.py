@@ -32,7 +32,7 @@ def test_corpora_are_found_as_typed_then_at_the_top_then_in_data(tmp_path, monke
     assert find_corpus(str(top / "wiki.txt")) == top / "wiki.txt"
     with pytest.raises(InputError, match="nowhere"):
         find_corpus(str(tmp_path / "nowhere"))
-    (top / "data" / "birth_places_train.tsv").write_text("text")  # as handout 001 also calls it:
+    (top / "data" / "birth_places_train.tsv").write_text("text")  # as assignment 5 also calls it:
     assert find_corpus("birthplaces_train.tsv") == top / "data" / "birth_places_train.tsv"
 
 

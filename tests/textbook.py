@@ -60,7 +60,7 @@ def rope_angles(dim, positions):
 
 
 def rotate(x, angles):
-    """RoPE by complex multiplication (handout 000, equation 4)."""
+    """RoPE by complex multiplication (assignment 4, equation 4)."""
     z = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2).contiguous())
     return torch.view_as_real(z * torch.view_as_complex(angles[: x.size(-2)].to(x.dtype).contiguous())).flatten(-2)
 

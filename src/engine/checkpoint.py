@@ -68,16 +68,16 @@ def load_params(model: GPT, path: Path | str) -> None:
         # Copied only after the shape is known, and by copy_, because the file may have replaced the tensor's own methods.
         checked[name] = torch.empty_like(tensor).copy_(saved[name])
         if not checked[name].isfinite().all():
-            raise InputError(f"{path}: is not a parameter file: {name} should hold finite numbers and nothing else")
+            raise InputError(f"{path}: is not a parameter file: {name} has infinite values or NaN")
     if extra := sorted(set(saved) - set(expected)):
-        raise InputError(f"{path}: holds a different model: it has {extra[0]!r}, too")
+        raise InputError(f"{path}: holds a different model: it also has {extra[0]!r}")
     model.load_state_dict(checked)
 
 
 def load_tensors(content: bytes, problem: str) -> object:
     """What torch.save has written, on the CPU. No code in it is run. Raises InputError with the message `problem`."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # about what the error says anyway
+        with warnings.catch_warnings(action="ignore"):  # the error says the same
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file raises is not documented, and of many types
         raise InputError(problem) from error
@@ -95,7 +95,7 @@ def is_named_tensor(name: object, tensor: object) -> bool:
 
 
 def nearest_variant(model: GPT, names: Iterable[str]) -> str:
-    """The variant whose parameters have the most similar names; the model's own, if it is among the nearest."""
+    """The variant whose parameters have the most similar names; on a tie, the model's own."""
 
     def outside_upper_blocks(names: Iterable[str]) -> set[str]:  # so that the number of layers does not matter
         return {name for name in names if not name.startswith("blocks.") or name.startswith("blocks.0.")}
@@ -137,8 +137,8 @@ def is_intact(content: bytes | memoryview) -> bool:
 
 
 def save_checkpoint(state: dict[str, Any], path: str) -> None:
-    """Writes tensors and plain values. At any moment there is an intact file, at `path` or with PREVIOUS added; a damaged
-    one never replaces it.
+    """Writes tensors and plain values. At any moment there is an intact file, at `path` or at `path` + PREVIOUS: a damaged
+    file never becomes the previous one.
 
     Raises InputError when the file cannot be written.
     """
@@ -237,6 +237,6 @@ def check_metadata(params_path: str, variant: str, vocabulary: str) -> None:
 
 
 def start_position(params_path: str | None, block_size: int) -> int:
-    """The position at which the documents began that these parameters were trained on, by their metadata; else 0."""
+    """Where documents began in training, by the metadata of these parameters; 0 if that is not known."""
     position = (read_metadata(params_path) or {}).get("first_position") if params_path else 0
     return position if type(position) is int and 0 <= position < block_size else 0

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,8 @@ class Parser(argparse.ArgumentParser):
         if unknown and hasattr(args, "questions") and not any(word.startswith("-") for word in unknown):
             args.questions, unknown = args.questions + unknown, []  # argparse takes no more words after the flags
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            chosen = [parser for parser in self.subparsers() if parser.command == getattr(args, "function", None)]
+            (chosen or [self])[0].error(f"unrecognized arguments: {' '.join(unknown)}")
         for name, value in vars(args).items():
             if value == [] and name != "questions":  # Python 3.11 makes this of --flag=--
                 self.error(f"argument --{name}: expected one argument")
@@ -66,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         if not self._subparsers:
             for word in words[: words.index("--")] if "--" in words else words:
                 flag = word.partition("=")[0]
-                if flag.startswith("--") and flag not in self._option_string_actions:
+                if re.match(r"--|-[^\W\d]\w", flag) and flag not in self._option_string_actions:
                     self.error(self.about_unknown(flag))
         return super().parse_known_args(words, namespace)
 
@@ -74,7 +76,8 @@ class Parser(argparse.ArgumentParser):
         """What to say of a flag that this parser does not have."""
         if any(flag in parser._option_string_actions for parser in getattr(self, "siblings", ())):
             return f"{self.command} has no use for {flag}"
-        near = difflib.get_close_matches(flag, list(self._option_string_actions), n=1)
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
+        near = [name for name in flags if flag.strip("-") in name] or difflib.get_close_matches(flag, flags, n=1)
         return f"unrecognized arguments: {flag}" + (f"; did you mean {near[0]}?" if near else "")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
@@ -99,7 +102,8 @@ def bounded(kind: type, least: float, most: float = math.inf) -> Callable[[str],
     def parse(text: str) -> float:
         value = kind(text)
         if not least <= value <= most or value == math.inf:
-            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+            limits = f"at least {least}" if most >= 10**9 else f"between {least} and {most}"
+            raise argparse.ArgumentTypeError(f"{text} is not {limits}")
         return value
 
     parse.__name__ = kind.__name__  # argparse names it when `kind` refuses the text

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # the repository
-# Handout 001 spells this name in two ways; both have to work.
+# assignment 5 spells this name in two ways; both have to work.
 SPELLINGS = {"birthplaces_train.tsv": "birth_places_train.tsv"}
 
 

@@ -69,7 +69,7 @@ class RobustWriter(SummaryWriter):
 class Monitor:
     """Call it with the number of each epoch that has ended. It logs:
 
-    - the loss of span corruption on examples that are always the same, and not those of training;
+    - the loss of span corruption, on documents of the corpus with gaps that are always the same and not those of training;
     - completions of a few of them, and answers to the first questions;
     - with answers given, the accuracy, and what `probes` finds for some of the subjects.
     """
@@ -89,7 +89,7 @@ class Monitor:
         self.questions, self.answers, self.prompts = questions, answers, prompts
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(corpus))[:128]
-        self.held_out = pack(*shift(corpus.corrupt(chosen, rng)), np.full(len(chosen), start_position))
+        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), np.full(len(chosen), start_position))
         rows = corpus.corrupt(chosen[:3], rng)
         self.documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in rows]  # up to the second MASK
         self.interval = math.ceil(trainer.batches.epochs / MAX_REPORTS)
@@ -104,7 +104,7 @@ class Monitor:
             return
         model, writer, steps = self.trainer.model, self.writer, self.trainer.steps
         model.eval()
-        parts = self.trainer.micro_batches(self.held_out, all_rows=True)
+        parts = self.trainer.micro_batches(self.fixed_batch, all_rows=True)
         loss = sum(self.trainer.forward(part).item() * weight for part, weight in parts)
         writer.add_scalar("heldout/span_corruption_loss", loss, steps)
         completions = generate(model, self.documents, MAX_ANSWER, PAD, self.start_position)

@@ -1,4 +1,4 @@
-"""A training run, from the command line's arguments to the parameter file: `train` is the table of contents."""
+"""A training run, from the command line's arguments to the parameter file. Start reading at `train`."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ from engine.files import InputError, digest, find_corpus, naming_file
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
 from engine.monitor import Monitor, RobustWriter
 from model import GPT
+from questions import subject_starts, warn_of_unknown_wording
 from recipe import RECIPES, Phase
 from trainer import Stopped, Trainer, TrainerConfig
 
 
 def train(args: Namespace) -> None:
-    """Pretrains or finetunes (handout 000, parts c to g), and writes the parameters and their metadata at the end. Until
+    """Pretrains or finetunes (assignment 4, parts c to g), and writes the parameters and their metadata at the end. Until
     then there is a checkpoint."""
     check_training_outputs(args)
     corpus = load_corpus(args.pretrain_corpus_path)
     names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
     phase = choose_phase(args)
+    warn_of_other_recipe(args)
     dataset = build_dataset(phase, corpus, names)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, phase.dropout)
+    if names:
+        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
     run = fingerprint(args, corpus, model)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
@@ -76,7 +80,7 @@ def train(args: Namespace) -> None:
 
 
 def choose_phase(args: Namespace) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), as the flags change it."""
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), with the values that flags override."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
     phase = getattr(RECIPES[args.recipe], name)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
@@ -88,8 +92,19 @@ def choose_phase(args: Namespace) -> Phase:
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
 
 
+def warn_of_other_recipe(args: Namespace) -> None:
+    """Warns on stderr when the parameters to start from were made by another recipe."""
+    metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
+    flags = (metadata or {}).get("flags")
+    before = flags.get("recipe") if isinstance(flags, dict) else None
+    if before in list(RECIPES) and before != args.recipe:
+        text = f"was made by the recipe {before}, and this run uses {args.recipe}; --recipe {before} continues with it"
+        print(f"warning: {args.reading_params_path}: {text}", file=sys.stderr)
+
+
 def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
-    """The training data of a phase: the corpus or views of it; with questions, these, alone or mixed with views."""
+    """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
+    views."""
     if names is None:
         return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
     if not phase.views:
@@ -99,7 +114,7 @@ def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDatase
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
-    """The position at which documents begin. When only questions are read, it is that of the parameters read before."""
+    """The position at which documents begin. For questions alone, it is the one saved with --reading_params_path."""
     if isinstance(dataset, NameDataset):
         return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
     return dataset.start_position
@@ -148,16 +163,17 @@ def requested_run(args: Namespace) -> dict[str, Any]:
 def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
-    del shape["variant"]  # which requested_run has
+    del shape["variant"]  # requested_run has it
     return requested_run(args) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "model": shape,
+        "title_positions": subject_starts(),
     }
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# How a run ends before its time, and how it continues
+# Stopping and resuming
 
 
 @contextlib.contextmanager
@@ -209,7 +225,7 @@ def rescue(model: GPT) -> str:
         checkpoint.save_params(model, path)
     except InputError:
         os.unlink(path)
-        return "nor could the parameters be saved elsewhere: make room"
+        return "nor could the parameters be saved elsewhere: free some disk space"
     return f"the parameters are in {path}"
 
 
@@ -240,7 +256,7 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     if not isinstance(state["run"], dict):
         raise InputError(f"{path}: is not a state file")
     for name, now in run.items():
-        then = state["run"].get(name)
+        then = state["run"].get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
         if equal(then, now):
             continue
         if isinstance(now, dict) and isinstance(then, dict):
@@ -252,7 +268,7 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# TensorBoard, and the last words
+# TensorBoard, and the final message
 
 
 def tensorboard_name(args: Namespace) -> str:
@@ -266,7 +282,7 @@ def tensorboard_name(args: Namespace) -> str:
 
 
 def open_writer(args: Namespace, phase: Phase, step: int) -> RobustWriter:
-    """The run's TensorBoard writer. It hides what an earlier run has logged in the same folder from `step` on."""
+    """The run's TensorBoard writer. Entries of earlier runs in the same folder are hidden from `step` on."""
     try:
         writer = RobustWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
     except OSError as error:
@@ -276,7 +292,7 @@ def open_writer(args: Namespace, phase: Phase, step: int) -> RobustWriter:
 
 
 def log_hyperparameters(writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer) -> None:
-    """A row of TensorBoard's table of runs, which accepts no None."""
+    """A row of TensorBoard's table of runs, in which None is not allowed."""
     settings = phase.record() | {"variant": args.variant, "seed": args.seed}
     settings = {name: str(value) if value is None else value for name, value in settings.items()}
     writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
@@ -285,7 +301,7 @@ def log_hyperparameters(writer: RobustWriter, args: Namespace, phase: Phase, tra
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:
     """What a finished run prints: its results, and the command that comes next."""
     params = args.writing_params_path
-    results = f"loss {trainer.mean_loss:.4f}, {trainer.seconds / 60:.1f} minutes"
+    results = f"mean loss of the last epoch {trainer.mean_loss:.4f}, {trainer.seconds / 60:.1f} minutes"
     if score:
         total, correct = score
         results += f", {correct:.0f} of {total:.0f} questions right ({100 * correct / total:.1f} %)"
@@ -303,4 +319,5 @@ def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None
         predictions = f"{params.removesuffix('.params')}.dev.predictions"
         command += ["--eval_corpus_path", args.eval_corpus_path or os.path.join(data, "birth_dev.tsv")]
         command += ["--outputs_path", predictions]
+    command += ["--recipe", args.recipe] if args.recipe != "fast" and args.function == "pretrain" else []
     return f"Parameters written to {params}: {results}\nNext: {shlex.join(command)}"

@@ -30,6 +30,8 @@ def compare(folders: Sequence[str], out: str) -> None:
             comparison_page([""], [report])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UndefinedError) as error:
             raise InputError(f"{path}: is not the report.json of an evaluation, or is damaged") from error
+    if len({str(report.get("about", {}).get("questions")) for report in reports}) > 1:
+        print("warning: the reports are of different questions, so their numbers do not compare", file=sys.stderr)
     print(comparison_text(folders, reports))
     print(*(f"{statistic.header}: {statistic.legend}" for statistic in STATISTICS), sep="\n", file=sys.stderr)
     write_atomically(out, comparison_page(folders, reports).encode())
@@ -50,7 +52,7 @@ def comparison_page(folders: Sequence[str], reports: Sequence[dict[str, Any]]) -
     or the like when one of the reports is damaged."""
     columns = [statistic for statistic in STATISTICS if statistic.form is not interval_text]  # drawn below the table
     numbered = list(enumerate(zip(folders, reports), 1))
-    curves = [(str(i), report["risk_coverage"]) for i, (_, report) in numbered if "risk_coverage" in report]
+    curves = [(folder[-30:], r["risk_coverage"]) for folder, r in zip(folders, reports) if "risk_coverage" in r]
     return render(
         "comparison.html.j2",
         header=["", "report", *(column.header for column in columns)],

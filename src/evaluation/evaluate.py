@@ -16,14 +16,14 @@ from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, loa
 from evaluation import calibration, probes, report, scoring
 from generation import generate
 from model import GPT
-from questions import MAX_ANSWER, accuracy_line, read_question_answers, score
+from questions import MAX_ANSWER, accuracy_line, read_question_answers, score, warn_of_unknown_wording
 from vocabulary import MASK, decode
 
 GENERATE_BATCH = 500  # questions between two updates of the progress bar
 
 
 def evaluate(args: Namespace) -> None:
-    """Writes the answers to the questions of a file, one a line (handout 000, part d). With --abstain, writes `unknown`
+    """Writes the answers to the questions of a file, one a line (assignment 4, part d). With --abstain, writes `unknown`
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
@@ -40,6 +40,7 @@ def evaluate(args: Namespace) -> None:
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
     model = make_model(args, corpus).to(choose_device(args.device))
+    warn_of_unknown_wording(questions, found)
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     tokens = generate_answers(model, prompts)

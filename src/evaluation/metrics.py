@@ -1,4 +1,5 @@
-"""Statistics of N answers, from arrays: `confidence` (N,) floats, the higher the surer, and `right` (N,) bools."""
+"""Statistics of N answers, mostly from arrays: `confidence` (N,) floats, where higher means more confident, and `right`
+(N,) bools. A statistic of the report may also be a function of the predictions (see statistics.py)."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from vocabulary import MASK, decode, encode
 
 PROBES = {  # what the model does when it passes
     "masked": "says the place when exactly that is missing in the person's document",
-    "context": "says it after the words that stand before it",
-    "name": "goes on as the document does after the name",
+    "context": "completes the document up to the place",
+    "name": "continues the document after the name alone",
     "question": "says the place when asked",
 }
 TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place

@@ -1,6 +1,6 @@
 """The table of statistics: what a report shows as a list, and what the comparison of reports has as columns.
 
-To add a statistic, write its function of the predictions in metrics.py (or anywhere), and append one row here:
+To add a statistic, write its function of the predictions in metrics.py, and append one row here:
 
     Statistic("mean_wrong_length", "wrong length", ".1f", "mean length of wrong answers, characters", wrong_length)
 
@@ -65,17 +65,18 @@ STATISTICS = [
         "calibration.ece_before", "ECE", ".3f",
         f"expected calibration error of the sequence probability, in {RELIABILITY_BINS} bins; lower is better",
     ),
-    Statistic("calibration.ece_after", "calibrated", ".3f", "expected calibration error after calibration"),
+    Statistic("calibration.ece_after", "calibrated", ".3f", "expected calibration error after calibration, on questions that it was not fitted on"),
     Statistic("risk_coverage.area", "risk area", ".3f", "area under the risk-coverage curve; lower is better"),
     Statistic(
         "answerable", f"at {100 * PRECISION:.0f} %", lambda found: f"{found['answered']} of {found['of']}",
-        f"how many questions are answered, the surest first, when {100 * PRECISION:.0f} % of the answers have to be right",
+        f"questions that can be answered, the most probable answers first, with {100 * PRECISION:.0f} % right; the "
+        "threshold is chosen with the right answers known",
     ),
     Statistic("auroc.right", "AUROC right", ".3f", "how well the probability tells right from wrong answers; chance: 0.5"),
-    Statistic("auroc.seen", "AUROC seen", ".3f", "how well it tells people with a document from people without"),
+    Statistic("auroc.seen", "AUROC seen", ".3f", "how well the probability tells people with a document from people without"),
     Statistic(
         "nearest.share", "nearest", ".1%",
-        "share of the wrong answers that are the answer of the nearest name in the finetuning questions",
+        "share of the wrong answers that equal the answer of the nearest name in the finetuning questions",
     ),
 ]  # fmt: skip
 
