@@ -106,6 +106,12 @@ class ClozeDataset(Dataset):
     def __len__(self) -> int:
         return len(self.corpus)
 
+    def count_viewable(self) -> int:
+        """The number of documents that have a title and words after it that leave room in the block. The others are
+        span-corrupted."""
+        room = self.corpus.block_size - max(self.starts)
+        return sum(bool(d.words) and d.title_end + 4 < room for d in self.documents)
+
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         """A new view of document i, or a corruption: x and y, Long tensors of length block_size."""
         x, y, _ = self.examples(np.array([range(len(self))[i]]), np.random.default_rng(int(torch.randint(2**62, ()))))

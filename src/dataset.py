@@ -176,8 +176,9 @@ class NameDataset(Dataset):
     characters (`questions.encode_question` does so in evaluation too). Both tensors are `block_size - 1` long.
     """
 
-    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str):
-        """`data` is TSV text: a question, a tab and an answer on each line.
+    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str, first_line: int = 1):
+        """`data` is TSV text: a question, a tab and an answer on each line. `first_line` is the first one's number in its
+        file.
 
         Raises InputError, naming the line, when a line is malformed, does not fit, or has an unknown character.
         """
@@ -191,10 +192,11 @@ class NameDataset(Dataset):
         self.prompt_lengths = np.empty((len(self.data), 1), np.int64)  # of each question with its MASK
         self.answers: list[str] = []
         for i, line in enumerate(self.data):
-            prompt, answer = self._parse(line, f"line {i + 1}")
-            row = prompt + encode(answer, self.stoi, f"line {i + 1}") + [MASK]
+            where = f"line {first_line + i}"
+            prompt, answer = self._parse(line, where)
+            row = prompt + encode(answer, self.stoi, where) + [MASK]
             if len(row) > self.block_size:
-                raise InputError(f"line {i + 1}: is {len(row)} characters long with its masks, over {self.block_size}")
+                raise InputError(f"{where}: is {len(row)} characters long with its masks, over {self.block_size}")
             self.rows[i, : len(row)], self.prompt_lengths[i] = row, len(prompt)
             self.answers.append(answer)
 

@@ -17,6 +17,7 @@ from vocabulary import MASK, encode
 TEMPLATES = [
     "Where was {} born?",
 ]
+HEADERS = [["question", "answer"], ["question"], ["questions", "answers"], ["question", "place"]]  # of a TSV file
 MAX_ANSWER = 32  # characters of an answer, at most
 
 
@@ -59,10 +60,11 @@ def read_questions(path: Path | str) -> tuple[list[str], list[str] | None]:
 
     Raises InputError when the file is empty, when a line has more than two columns, or when only some have an answer.
     """
-    rows = [line.split("\t") for line in read_text(path).rstrip("\n").split("\n")]
+    text, first_line = skip_header(read_text(path), path)
+    rows = [line.split("\t") for line in text.rstrip("\n").split("\n")]
     if rows == [[""]]:
         raise InputError(f"{path}: is empty")
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows, start=first_line):
         if not row[0].strip():
             raise InputError(f"{path}, line {number}: has no question")
         if len(row) > 2:
@@ -72,6 +74,16 @@ def read_questions(path: Path | str) -> tuple[list[str], list[str] | None]:
             raise InputError(f"{path}, line {number}: has {one}, but the first line has {other}")
     questions = [row[0].strip() for row in rows]
     return questions, [row[1].strip() for row in rows] if len(rows[0]) == 2 else None
+
+
+def skip_header(text: str, path: Path | str) -> tuple[str, int]:
+    """The text without its first line, if that is a header, `question<TAB>answer` for example, which is said on stderr;
+    and the number of the line that it begins with, 1 or 2."""
+    header, newline, rest = text.partition("\n")
+    if newline and [cell.strip().lower() for cell in header.split("\t")] in HEADERS:
+        print(f"warning: {path}: the first line, {header!r}, is skipped as a header", file=sys.stderr)
+        return rest, 2
+    return text, 1
 
 
 def read_question_answers(path: Path | str) -> list[tuple[str, str]]:

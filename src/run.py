@@ -32,21 +32,21 @@ RUN = ("resume", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compil
 # so that a script can give the same learning rates to each. (The name of the TensorBoard folder contains them.)
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
-                 {"files": ["reading_params_path", "eval_corpus_path"],
+                 {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
                   "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
                  ["finetune_lr"]),
     "finetune": ("train a model on questions, after pretraining or from scratch",
                  ["finetune_corpus_path", "writing_params_path"],
-                 {"files": ["reading_params_path", "eval_corpus_path"],
+                 {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
                   "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
                  ["pretrain_lr"]),
     "evaluate": ("answer the questions of a file, one prediction a line",
                  ["reading_params_path", "eval_corpus_path", "outputs_path"],
                  {"report and confidence": ["report_path", "finetune_corpus_path", "abstain", "calibration_path"],
-                  "machine": ["seed", "device"]},
+                  "machine": ["trust_buffers", "seed", "device"]},
                  ["pretrain_lr", "finetune_lr", "tb_expt_name"]),
     "ask": ("answer questions or names, typed or given: the likeliest answers, and what was read", ["reading_params_path"],
-            {"output": ["json", "calibration_path"], "machine": ["seed", "device"]}, []),
+            {"output": ["json", "calibration_path"], "machine": ["trust_buffers", "seed", "device"]}, []),
 }  # fmt: skip
 
 
@@ -82,6 +82,8 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "abstain": {"type": bounded(float, 0, 1), "metavar": "P", "help": "answer `unknown` if less confident than P"},
         "calibration_path": path | {"metavar": "JSON", "help": "report.json of an earlier report, whose calibration is "
                                     "used"},
+        "trust_buffers": {"action": "store_true", "default": None,
+                          "help": "use mask and rope_cache of R even if they are wrong"},
         "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
                    "other flags override one by one; default fast"},

@@ -255,3 +255,33 @@ def test_refused_parameter_files(tmp_path):
     refused("damaged")
     assert not (tmp_path / "created").exists()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_parameters_of_a_wrapped_model(prefix, tmp_path):
+    """As DataParallel and torch.compile name them."""
+    ours, _ = pair("rope")
+    torch.save({prefix + name: tensor for name, tensor in ours.state_dict().items()}, tmp_path / "x.params")
+    again = GPT(config("rope"))
+    load_params(again, tmp_path / "x.params")
+    assert all(torch.equal(tensor, ours.state_dict()[name]) for name, tensor in again.state_dict().items())
+
+
+def test_buffers_that_are_wrong_are_refused(tmp_path):
+    """A mask of zeros; a table of RoPE that begins at position 1. On request they are used."""
+    ours, _ = pair("rope")
+    state, path = ours.state_dict(), tmp_path / "x.params"
+    shifted = state["blocks.0.attn.rope_cache"].roll(-1, 0)
+    for name, wrong, row in (
+        ("blocks.1.attn.mask", torch.zeros_like(state["blocks.1.attn.mask"]), 0),
+        ("blocks.0.attn.rope_cache", shifted, 0),
+    ):
+        torch.save(state | {name: wrong}, path)
+        with pytest.raises(InputError, match=f"{name} is not what it must be, from position {row} on"):
+            load_params(GPT(config("rope")), path)
+        again = GPT(config("rope"))
+        load_params(again, path, trust_buffers=True)
+        assert torch.equal(again.state_dict()[name], wrong)
+    rounded = state["blocks.0.attn.rope_cache"] + 1e-5
+    torch.save(state | {"blocks.0.attn.rope_cache": rounded}, path)
+    load_params(GPT(config("rope")), path)

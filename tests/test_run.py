@@ -322,3 +322,29 @@ def test_help_answers_at_once(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment, timeout=60)
     assert json.loads(done.stdout) == []
+
+
+def test_what_goes_on_but_is_probably_not_meant_gets_one_warning(folder, monkeypatch, capsys):
+    """A corpus without titles, another recipe than in pretraining, questions of unknown wording, a header."""
+    Path("book.txt").write_text(
+        "It was the best of times\nit was the worst of times\n" * 4 + "Where was Ada Kern born?"
+    )
+    short = ("--max_epochs", "1", "--device", "cpu")
+
+    def warnings(*arguments):
+        capsys.readouterr()
+        assert execute(monkeypatch, *arguments, *(() if arguments[0] == "evaluate" else short)) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+
+    assert len(found := warnings("pretrain", "vanilla", "book.txt", "--writing_params_path", "b")) == 1
+    assert "only 0 of 9 documents begin with a title" in found[0]
+    assert not warnings("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "p", "--recipe", "handout")
+    Path("q.tsv").write_text("question\tanswer\nWho was Ada Kern?\tRome\nWhere was Bob Lund born?\tOslo\n")
+    finetune = ("finetune", "vanilla", "wiki.txt", "--reading_params_path", "p", "--writing_params_path", "f")
+    found = warnings(*finetune, "--finetune_corpus_path", "q.tsv")
+    assert len(found) == 3 and "is skipped as a header" in found[0]
+    assert "p: was made by the recipe handout, and this run uses fast; --recipe handout continues with it" in found[1]
+    assert "1 of 2 questions match no line of TEMPLATES in src/questions.py ('Who was Ada Kern?')" in found[2]
+    evaluate = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "f", "--outputs_path", "o")
+    assert len(warnings(*evaluate, "--eval_corpus_path", "q.tsv")) == 2
+    assert Path("o").read_text().count("\n") == 2

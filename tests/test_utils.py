@@ -153,3 +153,21 @@ def test_london_baseline(tmp_path):
 def test_london_baseline_on_the_courses_dev_set(course_data, tmp_path):
     questions, _ = read_questions(course_data / "birth_dev.tsv")
     assert evaluate_places(course_data / "birth_dev.tsv", ["London"] * len(questions)) == (500.0, 25.0)
+
+
+@pytest.mark.parametrize("header", ["question\tanswer", "Question\tAnswer", "QUESTIONS\tanswers "])
+def test_a_header_is_skipped_with_a_word(header, tmp_path, capsys):
+    path = tmp_path / "q.tsv"
+    path.write_text(f"{header}\nWhere was A born?\tOslo\n")
+    assert read_questions(path) == (["Where was A born?"], ["Oslo"])
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and f"warning: {path}: the first line" in err
+    path.write_text(f"{header}\n\n")
+    with pytest.raises(InputError, match="is empty"):
+        read_questions(path)
+    path.write_text(f"{header}\nWhere was A born?\tOslo\n\tOslo\n")
+    with pytest.raises(InputError, match="line 3: has no question"):
+        read_questions(path)
+    capsys.readouterr()
+    path.write_text("Where was A born?\tOslo\nquestion\tanswer\n")  # only the first line can be one
+    assert read_questions(path)[0] == ["Where was A born?", "question"] and not capsys.readouterr().err

@@ -47,14 +47,19 @@ def save_params(model: torch.nn.Module, path: Path | str) -> None:
     write_atomically(path, buffer.getbuffer())
 
 
-def load_params(model: GPT, path: Path | str) -> None:
-    """Reads parameters that `save_params`, or the course's code, has written.
+def load_params(model: GPT, path: Path | str, trust_buffers: bool = False) -> None:
+    """Reads parameters that `save_params`, or the course's code, has written; also those of a model that was wrapped by
+    DataParallel or torch.compile, whose names begin with "module." or "_orig_mod.".
 
-    No code in the file is run. Raises InputError when it cannot be read, or belongs to another model.
+    No code in the file is run. Raises InputError when it cannot be read, or belongs to another model, or when its buffers
+    (mask, rope_cache) are not those of the model, unless `trust_buffers`.
     """
     saved = load_tensors(read_bytes(path), f"{path}: is not a parameter file, or is damaged")
     if not isinstance(saved, dict) or not all(map(is_named_tensor, saved, saved.values())):
         raise InputError(f"{path}: is not a parameter file: it should hold named tensors of numbers and nothing else")
+    for prefix in ("module.", "_orig_mod.", "module."):
+        if all(name.startswith(prefix) for name in saved):
+            saved = {name.removeprefix(prefix): tensor for name, tensor in saved.items()}
     expected, checked = model.state_dict(), {}
     if "tok_emb.weight" in saved and (variant := nearest_variant(model, saved)) != model.config.variant:
         raise InputError(f"{path}: holds a {variant} model, not a {model.config.variant} one")
@@ -71,6 +76,12 @@ def load_params(model: GPT, path: Path | str) -> None:
             raise InputError(f"{path}: is not a parameter file: {name} has infinite values or NaN")
     if extra := sorted(set(saved) - set(expected)):
         raise InputError(f"{path}: holds a different model: it also has {extra[0]!r}")
+    for name, buffer in model.named_buffers() if not trust_buffers else ():
+        wrong = ((checked[name] - buffer.cpu()).abs() > 1e-3).squeeze()  # other code may round differently
+        if wrong.any():
+            row = int(wrong.reshape(len(wrong), -1).any(1).nonzero()[0])
+            problem = f"{name} is not what it must be, from position {row} on; --trust_buffers uses it as it is"
+            raise InputError(f"{path}: {problem}")
     model.load_state_dict(checked)
 
 

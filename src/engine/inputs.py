@@ -10,7 +10,7 @@ from engine import checkpoint
 from engine.checkpoint import load_params
 from engine.files import check_writable, describe, find_corpus, naming_file, read_text
 from model import GPT, GPTConfig
-from questions import encode_questions, read_questions
+from questions import encode_questions, read_questions, skip_header
 from utils import set_seed
 
 BLOCK_SIZE = 128
@@ -29,9 +29,9 @@ def load_corpus(path: str) -> CharCorruptionDataset:
 def load_finetuning(path: str, corpus: CharCorruptionDataset) -> NameDataset:
     """The questions to finetune on. Raises InputError when they cannot be used."""
     found = find_corpus(path)
-    text = read_text(found)
+    text, first_line = skip_header(read_text(found), found)
     with naming_file(found):
-        names = NameDataset(corpus, text)
+        names = NameDataset(corpus, text, first_line)
     print(f"Questions: {describe(found)}: {len(names):,}")
     return names
 
@@ -49,7 +49,7 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, dropout: float = 
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities))
     if args.reading_params_path:
-        load_params(model, args.reading_params_path)
+        load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
         vocabulary = checkpoint.vocabulary_digest(corpus.itos)
         checkpoint.check_metadata(args.reading_params_path, args.variant, vocabulary)
     return model

@@ -37,6 +37,8 @@ def train(args: Namespace) -> None:
     phase = choose_phase(args)
     warn_of_other_recipe(args)
     dataset = build_dataset(phase, corpus, names)
+    if isinstance(dataset, ClozeDataset):
+        report_views(dataset)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, phase.dropout)
@@ -111,6 +113,15 @@ def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDatase
         return names
     documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
     return MixedDataset(names, documents, phase.views)
+
+
+def report_views(dataset: ClozeDataset) -> None:
+    """Says how many documents are read as views, and warns when most are not."""
+    viewable, total = dataset.count_viewable(), len(dataset)
+    print(f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted")
+    if 2 * viewable < total:
+        text = f"only {viewable:,} of {total:,} documents begin with a title, a full stop and a space, which views need"
+        print(f"warning: {text}; put a title in front of each, or use --recipe handout", file=sys.stderr)
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:

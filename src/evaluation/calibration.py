@@ -98,7 +98,11 @@ def abstention_line(rows: Sequence[Prediction], calibration: Calibration) -> str
     line = f"Answered: {answered} out of {len(rows)}"
     tested = range(len(rows)) if calibration.source else calibration_split(len(rows))[1]
     kept = [rows[i] for i in tested if rows[i].answered]
-    if rows[0].answer is None or not kept:
+    if rows[0].answer is None:
+        return line
+    right = sum(row.correct for row in rows)
+    line += f"; without abstaining, {right} would be right ({percent(right / len(rows))})"
+    if not kept:
         return line
     where = "" if calibration.source else f"; in the half that the calibration was not fitted on, {len(kept)}"
     return f"{line}{where}, of which {percent(sum(row.correct for row in kept) / len(kept))} are right"
