@@ -12,6 +12,7 @@ continues interrupted training; remove the folder to start again.
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from pathlib import Path
 from engine.cli import run_main
 from engine.files import ROOT, InputError
 from questions import read_questions
-from replicate import run_command, train
+from replicate import command_line, run_command, train
 from utils import evaluate_places
 
 FOLDER = ROOT / "demo"  # the world, the parameters and the predictions
@@ -63,7 +64,22 @@ def main() -> None:
     predictions = baseline_predictions(world) | model_predictions(world, models)
     print_heading("Right answers")
     print_accuracies(world, predictions)
-    print(f"\nThe predictions: {FOLDER}/finetune.*.predictions")
+    print_heading("What does it know? A report, and three people: one known, one wrong, one invented")
+    run_command("evaluate", VARIANT, corpus, reading_params_path=finetuned, eval_corpus_path=world / FILES["dev"],
+                outputs_path=FOLDER / "finetune.dev.predictions", report_path=FOLDER / "report", **questions)  # fmt: skip
+    people = three_people(world, predictions["pretrained and finetuned", "dev"])
+    run_command("ask", VARIANT, corpus, *people, reading_params_path=finetuned)
+    command = ("python", "src/run.py", *command_line("ask", VARIANT, corpus, reading_params_path=finetuned))
+    print(f"\nThe report: {FOLDER / 'report' / 'report.html'}\nAsk it yourself: {shlex.join(command)}")
+
+
+def three_people(world: Path, predictions: list[str]) -> list[str]:
+    """A question that is answered rightly, one that is not, if there are such, and one about somebody without a
+    document."""
+    questions, answers = read_questions(world / FILES["dev"])
+    right = [question for question, a, b in zip(questions, answers, predictions) if a == b]
+    wrong = [question for question, a, b in zip(questions, answers, predictions) if a != b]
+    return [*right[:1], *wrong[:1], read_questions(world / FILES["unseen"])[0][0]]
 
 
 def make_world(world: Path) -> None:

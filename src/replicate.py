@@ -33,9 +33,9 @@ HEADER = ("variant", "recipe", "seeds", "right of dev", "lowest to highest", "AU
           "nearest name's", "right of unseen", "AUROC seen", "million tokens", "minutes", "commit")  # fmt: skip
 
 
-def command_line(function: str, variant: str, corpus: Path, **flags: object) -> list[str]:
+def command_line(function: str, variant: str, corpus: Path, *questions: str, **flags: object) -> list[str]:
     """A command line of run.py. A flag that is None is left out, and one that is True has no value."""
-    argv = [function, variant, str(corpus)]
+    argv = [function, variant, str(corpus), *questions]
     for name, value in flags.items():
         argv += [] if value is None else [f"--{name}"] if value is True else [f"--{name}", str(value)]
     return argv
