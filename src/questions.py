@@ -6,11 +6,10 @@ The recipe `fast` puts the titles of documents there (cloze.py), so it has to pr
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine.files import InputError, read_text
+from engine.files import InputError, read_text, warn
 from vocabulary import MASK, encode
 
 # One template a line; {} is the subject. Add a line for another wording or another kind of question.
@@ -48,7 +47,7 @@ def warn_of_unknown_wording(questions: Sequence[str], path: Path | str) -> None:
         text = (
             f"{count} match no line of TEMPLATES in src/questions.py ({unknown[0]!r}), so their subjects are not known"
         )
-        print(f"warning: {path}: {text}", file=sys.stderr)
+        warn(f"{path}: {text}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -81,7 +80,7 @@ def skip_header(text: str, path: Path | str) -> tuple[str, int]:
     and the number of the line that it begins with, 1 or 2."""
     header, newline, rest = text.partition("\n")
     if newline and [cell.strip().lower() for cell in header.split("\t")] in HEADERS:
-        print(f"warning: {path}: the first line, {header!r}, is skipped as a header", file=sys.stderr)
+        warn(f"{path}: the first line, {header!r}, is skipped as a header")
         return rest, 2
     return text, 1
 

@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import torch
 
-from engine.files import ROOT, InputError, digest, read_bytes, write_atomically
+from engine.files import ROOT, InputError, digest, read_bytes, warn, write_atomically
 from variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ def load_checkpoint(path: str) -> dict[str, Any]:
             problems.append(str(error))
             continue
         for problem in problems:
-            print(f"warning: {problem}; going on from {candidate}", file=sys.stderr)
+            warn(f"{problem}; going on from {candidate}")
         return state
     raise InputError(problems[0] if problems else f"{path}: no such file, so there is no run to resume")
 

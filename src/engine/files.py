@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,12 @@ SPELLINGS = {"birthplaces_train.tsv": "birth_places_train.tsv"}
 
 class InputError(ValueError):
     """The user's input is wrong. The message is one line: which file, line or flag is wrong, and what to do."""
+
+
+def warn(text: str) -> None:
+    """One line on stderr about what can go on but is probably not meant. Of several processes, the first says it."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def reason(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
-from engine.files import InputError, digest, find_corpus, naming_file
+from engine.files import InputError, digest, find_corpus, naming_file, warn
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
 from engine.monitor import Monitor, RobustWriter
 from model import GPT
@@ -101,7 +101,7 @@ def warn_of_other_recipe(args: Namespace) -> None:
     before = flags.get("recipe") if isinstance(flags, dict) else None
     if before in list(RECIPES) and before != args.recipe:
         text = f"was made by the recipe {before}, and this run uses {args.recipe}; --recipe {before} continues with it"
-        print(f"warning: {args.reading_params_path}: {text}", file=sys.stderr)
+        warn(f"{args.reading_params_path}: {text}")
 
 
 def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
@@ -121,7 +121,7 @@ def report_views(dataset: ClozeDataset) -> None:
     print(f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted")
     if 2 * viewable < total:
         text = f"only {viewable:,} of {total:,} documents begin with a title, a full stop and a space, which views need"
-        print(f"warning: {text}; put a title in front of each, or use --recipe handout", file=sys.stderr)
+        warn(f"{text}; put a title in front of each, or use --recipe handout")
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from engine.files import InputError, check_writable, write_atomically
+from engine.files import InputError, check_writable, warn, write_atomically
 from evaluation import figures
 from evaluation.report import FILES, read_report, render, require_packages
 from evaluation.statistics import STATISTICS, interval_text
@@ -31,7 +31,7 @@ def compare(folders: Sequence[str], out: str) -> None:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UndefinedError) as error:
             raise InputError(f"{path}: is not the report.json of an evaluation, or is damaged") from error
     if len({str(report.get("about", {}).get("questions")) for report in reports}) > 1:
-        print("warning: the reports are of different questions, so their numbers do not compare", file=sys.stderr)
+        warn("the reports are of different questions, so their numbers do not compare")
     print(comparison_text(folders, reports))
     print(*(f"{statistic.header}: {statistic.legend}" for statistic in STATISTICS), sep="\n", file=sys.stderr)
     write_atomically(out, comparison_page(folders, reports).encode())
