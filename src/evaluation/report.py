@@ -146,9 +146,17 @@ def report_page(summary: dict[str, Any]) -> str:
         pictures["roc"] = figures.svg_uri(lambda axes: figures.draw_roc(axes, summary["roc"]))
     statistics = [(s.header, s.text(summary), s.legend) for s in STATISTICS if s.value(summary) is not None]
     return render(
-        "report.html.j2", summary=summary, figures=pictures, statistics=statistics, probes=PROBES, precision=PRECISION,
-        unknown=UNKNOWN,
+        "report.html.j2", title=title_of(summary), summary=summary, figures=pictures, statistics=statistics,
+        probes=PROBES, precision=PRECISION, unknown=UNKNOWN,
     )  # fmt: skip
+
+
+def title_of(summary: dict[str, Any]) -> str:
+    """The main result in a few words: "rope on birth_dev: 402 of 500 right"."""
+    about, n = summary.get("about", {}), summary["questions"]
+    questions = re.sub(r" \([\d,]+ bytes, sha256 \w+\)$", "", str(about.get("questions", "questions")))
+    result = f"{summary['accuracy']['right']} of {n} right" if "accuracy" in summary else f"{n} answers"
+    return f"{about.get('variant', 'a model')} on {Path(questions).stem}: {result}"
 
 
 def render(template: str, **context: Any) -> str:
