@@ -836,7 +836,9 @@ def command_lines(draw):
     corpus = "wiki.txt" if draw(st.integers(0, 9)) else draw(st.sampled_from(PATHS))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
         name = draw(
-            st.sampled_from(sorted(taken - {"resume"})) if draw(st.integers(0, 9)) else st.sampled_from(sorted(FLAGS))
+            st.sampled_from(sorted(taken - {"resume", "trust_buffers"}))
+            if draw(st.integers(0, 9))
+            else st.sampled_from(sorted(FLAGS))
         )
         flags[name] = draw(st.sampled_from(FLAGS[name]))
     if not draw(st.integers(0, 19)):
