@@ -13,9 +13,11 @@ from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
 from questions import subject_starts
-from vocabulary import MASK, PAD
+from vocabulary import MASK, PAD, without_accents
 
-TITLE_END = re.compile(r"(?<!\b[^\W\d_])\. ")  # a full stop that does not belong to an initial
+FULL_STOP = re.compile(r"(?<!\b[^\W\d_])\. ")  # that does not belong to an initial
+TITLE_END = re.compile(r"[.?!:] | [–—-] |\t")  # what else can end a title
+MAX_TITLE = 64  # characters
 WORD = re.compile(r"[^\W_][\w'’-]*")
 NUMBER = re.compile(r" ?\d")
 
@@ -28,6 +30,23 @@ DISTRACTOR = 0.3  # probability of random words before the title
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
 
 
+def split_title(text: str) -> tuple[str, str]:
+    """The title of a document, and what follows it; the latter is empty when there is no title.
+
+    A title is what the next sentence begins with again ("St. Lucia. St. Lucia is an island", "Vitamin C. Vitamin C was");
+    else what precedes the first full stop that does not belong to an initial ("J. E. P. Aldous. Born in"); else what
+    precedes other punctuation ("What? A film", "Name: text", "Name – text", a tab).
+    """
+    ends = list(TITLE_END.finditer(text, 0, MAX_TITLE))
+    for end in ends:
+        title, after = text[: end.start()], text[end.end() + end.start() :][:1]
+        if len(title) > 1 and text.startswith(title, end.end()) and not (after.isalnum() or after in ".'’-"):
+            return title, text[end.end() :]
+    if end := FULL_STOP.search(text) or (ends[0] if ends else None):
+        return text[: end.start()], text[end.end() :]
+    return text, ""
+
+
 class Document(NamedTuple):
     """Where the words of a document are."""
 
@@ -35,6 +54,7 @@ class Document(NamedTuple):
     words: list[tuple[int, int]]  # begin and end of each word after the title, in characters
     salient: list[bool]  # whether each word is a name or a number
     gap_cdf: np.ndarray  # cumulative probability that a gap begins at this word
+    loses_accents: bool  # whether questions lose the non-ASCII characters of the title (vocabulary.without_accents)
 
 
 class ClozeDataset(Dataset):
@@ -82,8 +102,7 @@ class ClozeDataset(Dataset):
 
     def _find_words(self, text: str, counts: Counter[str]) -> Document:
         """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
-        title, *rest = TITLE_END.split(text, maxsplit=1)
-        body = "".join(rest)
+        title, body = split_title(text)
         offset, title_words = len(text) - len(body), set(WORD.findall(title))
         words = [(offset + match.start(), offset + match.end()) for match in WORD.finditer(body)]
         weights, is_answer = [], []
@@ -101,7 +120,8 @@ class ClozeDataset(Dataset):
             is_answer.append(weight == NAME_WEIGHT and word in self.answer_words)
         cumulative = np.cumsum(np.where(is_answer, self.answer_weight, 1.0) * weights)
         salient = [weight > OTHER_WEIGHT for weight in weights]
-        return Document(len(title), words, salient, cumulative / cumulative[-1:])
+        loses_accents = title.isascii() or without_accents(title) != title
+        return Document(len(title), words, salient, cumulative / cumulative[-1:], loses_accents)
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -142,7 +162,7 @@ class ClozeDataset(Dataset):
             return None
         start = self.starts[0] if len(self.starts) == 1 else int(rng.choice(self.starts))
         name, heading = text[: document.title_end], text[: document.words[0][0]]  # "Ada King" and "Ada King. "
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 and document.loses_accents:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
         before, without_context = text[:0], rng.random() < NO_CONTEXT
         if rng.random() < DISTRACTOR:

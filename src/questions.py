@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.files import InputError, read_text, warn
-from vocabulary import MASK, encode
+from vocabulary import MASK, MASK_CHAR, PAD_CHAR, encode, without_accents
 
 # One template a line; {} is the subject. Add a line for another wording or another kind of question.
 TEMPLATES = [
@@ -97,12 +97,20 @@ def read_question_answers(path: Path | str) -> list[tuple[str, str]]:
 # Prompts
 
 
+def readable(question: str) -> str:
+    """A question without its non-ASCII characters, as in the course's code, unless that would remove most of its subject:
+    "Where was Zoë Lund born?" loses one, "Где родилась Анна?" and "Where was Анна born?" keep all, as far as the vocabulary has them."""
+    name = subject(question)
+    return question if without_accents(name) == name else question.encode("ascii", "ignore").decode()
+
+
 def encode_question(question: str, stoi: dict[str, int], block_size: int, where: str) -> list[int]:
-    """The prompt of a question: its ASCII characters and a MASK, after which the model writes the answer.
+    """The prompt of a question: its characters (see `readable`) and a MASK, after which the model writes the answer.
 
     Raises InputError when no room for an answer is left, or when a character is not in the vocabulary.
     """
-    tokens = encode(question.encode("ascii", "ignore").decode(), stoi, where) + [MASK]
+    known = [c for c in readable(question) if c.isascii() or c in stoi and c not in (PAD_CHAR, MASK_CHAR)]
+    tokens = encode("".join(known), stoi, where) + [MASK]
     if len(tokens) >= block_size:
         raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
     return tokens

@@ -12,6 +12,14 @@ PAD_CHAR, MASK_CHAR = "\u25a1", "\u2047"  # an empty square and a double questio
 PAD, MASK = 0, 1
 
 
+def without_accents(text: str) -> str:
+    """The ASCII characters of a text, as the course's code reads questions: "Zoë Lund" -> "Zo Lund". But a text in
+    another alphabet, of which less than half is ASCII, spaces not counted, is returned as it is."""
+    ascii_text = text.encode("ascii", "ignore").decode()
+    kept, all_of_it = ("".join(part.split()) for part in (ascii_text, text))
+    return ascii_text if 2 * len(kept) >= len(all_of_it) else text
+
+
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:
     """The indices of the characters of `text`. Raises InputError, beginning with `where`, when one is unknown."""
     for char in text:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from cloze import WORD, ClozeDataset, MixedDataset
+from cloze import WORD, ClozeDataset, MixedDataset, split_title
 from dataset import CharCorruptionDataset, NameDataset, pack
 from engine.files import InputError
 from questions import encode_question
@@ -264,7 +264,7 @@ def test_what_a_gap_prefers():
     behind what span corruption reads."""
     documents = "Ada Kern. Born in Rome, New Oslo, on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
     corpus = CharCorruptionDataset(documents, 128)
-    _, words, salient, gap_cdf = ClozeDataset(corpus, share=1.0).documents[0]
+    _, words, salient, gap_cdf, _ = ClozeDataset(corpus, share=1.0).documents[0]
     weights = np.diff(gap_cdf, prepend=0)
     kinds = [
         (corpus.data[0][begin:end], round(weight / weights.max(), 6)) for (begin, end), weight in zip(words, weights)
@@ -378,3 +378,45 @@ def test_some_of_the_views_have_stray_words():
 
 VIEWED_DISTRACTORS = {f"{words} "[-10:] for words in ("Rome", "alpha", "beta", "gamma", "delta", "alpha beta", "beta gamma",
                  "gamma delta", "alpha beta gamma", "beta gamma delta")}  # fmt: skip
+
+
+TITLES = {
+    "St. Lucia. St. Lucia is an island .": "St. Lucia",
+    "St. Vincent. St. Vincent, an island, is near .": "St. Vincent",
+    "Vitamin C. Vitamin C was first isolated in Szeged .": "Vitamin C",
+    "Washington D.C. Washington D.C. is a city .": "Washington D.C",
+    "R.E.M. R.E.M. was a band .": "R.E.M",
+    "What? What is a film .": "What",
+    "Stop! Or my mother will shoot .": "Stop",
+    "Ada Kern: a painter born in Rome": "Ada Kern",
+    "Ada Kern – a painter born in Rome": "Ada Kern",
+    "Ada Kern\ta painter born in Rome": "Ada Kern",
+    "Anastasius I. Anastasius I, born in Rome, was pope .": "Anastasius I",
+    "A. A. Milne. A. A. Milne was a writer .": "A. A. Milne",
+    "J. E. P. Aldous. Born in Rome .": "J. E. P. Aldous",
+    "Ann-Marie. Ann was born in Oslo. Marie was not .": "Ann-Marie",
+}
+
+
+@pytest.mark.parametrize(("document", "title"), TITLES.items())
+def test_titles_of_many_kinds(document, title):
+    assert split_title(document)[0] == title
+    corpus = CharCorruptionDataset(document, 128)
+    assert ClozeDataset(corpus, share=1.0).view(0, np.random.default_rng(0)) is not None
+
+
+@given(st.lists(st.sampled_from(["Ada", "St.", "B.", "D.C.", "II", "Vitamin C", "Zoë"]), min_size=1, max_size=4))
+def test_a_title_that_is_repeated_is_found(words):
+    """Whatever it consists of, if it does not end with its own beginning."""
+    title = " ".join(words).rstrip(".")
+    text = f"{title}. {title} was born in Rome ."
+    found, body = split_title(text)
+    assert text.startswith(found) and text.endswith(body) and body
+    if len(set(words)) == len(words) and len(title) > 1:
+        assert found == title
+
+
+def test_a_corpus_without_titles_has_none():
+    for text in ("no title here", "", "It was the best of times, it was the worst of times", "3. 4 . 5"):
+        title, body = split_title(text)
+        assert (title + body).replace(" ", "") == text.replace(". ", "", 1 if body else 0).replace(" ", "")

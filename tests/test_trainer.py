@@ -18,9 +18,10 @@ from engine.files import InputError
 from engine.optimizers import lr_factor
 from generation import generate
 from model import GPT
+from questions import encode_question
 from trainer import Batches, Stopped, Trainer, TrainerConfig
 from utils import set_seed
-from vocabulary import MASK
+from vocabulary import MASK, decode
 
 TEXT = "\n".join(
     f"Person {chr(65 + i)}. Person {chr(65 + i)} was born in {['Rome', 'Oslo'][i % 2]} ." for i in range(10)
@@ -404,3 +405,33 @@ def test_learns_facts_and_recites_them(variant):
     prompts = [names.rows[i, : names.prompt_lengths[i, 0]].tolist() for i in range(10)]
     answers = ["".join(corpus.itos[c] for c in answer) for answer in generate(model, prompts, 32, MASK)]
     assert answers == [line.split("\t")[1] for line in names.data]
+
+
+ALPHABETS = {
+    "Cyrillic": ("Где родился {}?", ["Иван", "Пётр", "Анна", "Ольга"], ["Москва", "Киев", "Рига"]),
+    "Greek": ("Πού γεννήθηκε {};", ["Άννα", "Νίκος", "Ελένη", "Πέτρος"], ["Αθήνα", "Πάτρα", "Βόλος"]),
+    "Arabic": ("أين ولد {}؟", ["أحمد", "ليلى", "سامي", "نور"], ["دمشق", "بغداد", "تونس"]),
+    "Chinese": ("{}出生在哪里？", ["王明", "李华", "张伟", "刘洋"], ["北京", "上海", "广州"]),
+    "Hindi": ("{} का जन्म कहाँ हुआ?", ["राम", "सीता", "गीता", "मोहन"], ["दिल्ली", "पुणे", "पटना"]),
+    "emoji": ("🏠 {}?", ["🐶", "🐱", "🦊", "🐼"], ["🌍", "🌎", "🌏"]),
+    "combining": ("Where was {} born?", ["e\u0301\u0301", "o\u0308\u0302", "u\u030a\u0306", "y\u0303\u0304"], ["o\u0301", "o\u0308", "o"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_questions_in_any_alphabet_are_learned(alphabet):
+    """Only a few accents are dropped, as in the course; what would make questions equal or empty is kept."""
+    template, names, places = ALPHABETS[alphabet]
+    questions = [template.format(f"{a} {b}") for a in names for b in names]
+    answers = [places[i * 7 % 5 % 3] for i in range(len(questions))]
+    tsv = "\n".join(map("\t".join, zip(questions, answers)))
+    set_seed(0)
+    corpus = CharCorruptionDataset(tsv.replace("\t", " "), 64)
+    dataset = NameDataset(corpus, tsv)
+    assert len({tuple(row[:n]) for row, (n,) in zip(dataset.rows, dataset.prompt_lengths)}) == len(questions)
+    model = GPT(config("rope", vocab_size=corpus.vocab_size, block_size=64, n_embd=32))
+    settings = TrainerConfig(max_epochs=150, batch_size=16, learning_rate=1e-2, device="cpu", dtype="float32")
+    Trainer(model, dataset, None, settings).train()
+    prompts = [encode_question(question, corpus.stoi, 64, "") for question in questions]
+    said = [decode(answer, corpus.itos) for answer in generate(model, prompts, 32, MASK)]
+    assert sum(a == b for a, b in zip(said, answers)) >= 0.95 * len(questions)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cloze import TITLE_END
+from cloze import split_title
 from dataset import CharCorruptionDataset
 from engine.devices import choose_device
 from engine.files import InputError
@@ -67,7 +67,7 @@ class Asker:
     def __init__(self, model: GPT, corpus: CharCorruptionDataset, calibration: Callable | None = None):
         self.model, self.corpus, self.calibration = model, corpus, calibration
         self.documents_of = documents_by_subject(corpus.data)
-        self.titles = [TITLE_END.split(document, maxsplit=1)[0] for document in corpus.data]
+        self.titles = [split_title(document)[0] for document in corpus.data]
 
     def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""

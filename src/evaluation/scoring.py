@@ -6,6 +6,7 @@ The *sequence probability* is the model's probability of the whole answer and of
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -99,14 +100,25 @@ def find_answer(document: str, name: str, answer: str) -> int:
 
 
 def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]:
-    """A function from a name to the documents that begin with that name and a full stop."""
+    """A function from a name to the documents that have it as their title: that begin with it, and then have a full
+    stop or other punctuation that can end a title (see cloze.split_title)."""
+
+    def first_word(text: str) -> str:
+        return re.split(r"[ \t]", text, maxsplit=1)[0].rstrip(".?!:")
+
+    def endings(name: str) -> tuple[str, ...]:
+        return (
+            *(name + end for end in (".", "?", "!", ":", " – ", " — ", " - ", "\t")),
+            *([name + " "] if name[-1] in ".?!" else []),
+        )
+
     by_first_word: dict[str, list[str]] = {}  # an index, so that no name is compared with every document
     for document in documents:
-        by_first_word.setdefault(document.partition(" ")[0].rstrip("."), []).append(document)
+        by_first_word.setdefault(first_word(document), []).append(document)
 
     def documents_of(name: str) -> list[str]:
-        candidates = by_first_word.get(name.partition(" ")[0].rstrip("."), []) if name else []
-        return [document for document in candidates if document.startswith(name + ".")]
+        candidates = by_first_word.get(first_word(name), []) if name else []
+        return [document for document in candidates if document.startswith(endings(name))]
 
     return documents_of
 
