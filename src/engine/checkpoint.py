@@ -246,6 +246,12 @@ def check_metadata(params_path: str, variant: str, vocabulary: str) -> None:
         raise InputError(f"{params_path}: was made with another vocabulary; use the corpus it was pretrained on")
 
 
+def longest_answer(params_path: str) -> int:
+    """The length in characters of the longest answer in finetuning, by the metadata of these parameters; else 0."""
+    length = (read_metadata(params_path) or {}).get("longest_answer", 0)
+    return length if type(length) is int and length > 0 else 0
+
+
 def start_position(params_path: str | None, block_size: int) -> int:
     """Where documents began in training, by the metadata of these parameters; 0 if that is not known."""
     position = (read_metadata(params_path) or {}).get("first_position") if params_path else 0

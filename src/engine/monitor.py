@@ -83,10 +83,13 @@ class Monitor:
         answers: Sequence[str] | None = None,
         prompts: Sequence[list[int]] = (),
         start_position: int = 0,
+        longest_answer: int = 0,
     ):
-        """`prompts` are the encoded `questions`. Documents begin at `start_position`, as in training."""
+        """`prompts` are the encoded `questions`. Documents begin at `start_position`, as in training. Answers may be as long
+        as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.questions, self.answers, self.prompts = questions, answers, prompts
+        self.max_answer = max(MAX_ANSWER, longest_answer)
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(corpus))[:128]
         self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), np.full(len(chosen), start_position))
@@ -107,10 +110,10 @@ class Monitor:
         parts = self.trainer.micro_batches(self.fixed_batch, all_rows=True)
         loss = sum(self.trainer.forward(part).item() * weight for part, weight in parts)
         writer.add_scalar("heldout/span_corruption_loss", loss, steps)
-        completions = generate(model, self.documents, MAX_ANSWER, PAD, self.start_position)
+        completions = generate(model, self.documents, self.max_answer, PAD, self.start_position)
         shown = list(zip(map(self.decode, self.documents), map(self.decode, completions)))
         if self.prompts:
-            predictions = list(map(self.decode, generate(model, self.prompts, MAX_ANSWER, MASK)))
+            predictions = list(map(self.decode, generate(model, self.prompts, self.max_answer, MASK)))
             shown += list(zip(self.questions, predictions))[:10]
         if self.answers:
             self.score = total, correct = score(self.answers, predictions)

@@ -56,7 +56,8 @@ def train(args: Namespace) -> None:
     writer = open_writer(args, phase, trainer.steps + 1) if first else None
     monitor = None
     if writer:
-        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position)
+        longest = max(map(len, names.answers)) if names else 0
+        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -70,6 +71,8 @@ def train(args: Namespace) -> None:
         progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
         progress["first_position"] = start_position
+        if names:
+            progress["longest_answer"] = max(map(len, names.answers))
         flags = {name: value for name, value in vars(args).items() if value is not None}
         metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
         checkpoint.write_metadata(args.writing_params_path, metadata)

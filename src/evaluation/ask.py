@@ -14,6 +14,7 @@ import numpy as np
 
 from cloze import split_title
 from dataset import CharCorruptionDataset
+from engine.checkpoint import longest_answer
 from engine.devices import choose_device
 from engine.files import InputError
 from engine.inputs import BLOCK_SIZE, load_corpus, make_model
@@ -36,7 +37,8 @@ def ask(args: Namespace) -> None:
         corpus = load_corpus(args.pretrain_corpus_path)
         model = make_model(args, corpus).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
-    answer = Asker(model, corpus, calibration)
+    max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
+    answer = Asker(model, corpus, max_answer, calibration)
     show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of
     if args.questions or not sys.stdin.isatty():
         lines = args.questions or [line.strip() for line in sys.stdin if line.strip()]
@@ -64,8 +66,15 @@ def typed_lines() -> Iterator[str]:
 class Asker:
     """Call it with questions or names. It gives for each what `text_of` shows and --json prints."""
 
-    def __init__(self, model: GPT, corpus: CharCorruptionDataset, calibration: Callable | None = None):
-        self.model, self.corpus, self.calibration = model, corpus, calibration
+    def __init__(
+        self,
+        model: GPT,
+        corpus: CharCorruptionDataset,
+        max_answer: int = MAX_ANSWER,
+        calibration: Callable | None = None,
+    ):
+        """Answers have `max_answer` characters at most."""
+        self.model, self.corpus, self.max_answer, self.calibration = model, corpus, max_answer, calibration
         self.documents_of = documents_by_subject(corpus.data)
         self.titles = [split_title(document)[0] for document in corpus.data]
 
@@ -73,7 +82,7 @@ class Asker:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
         questions = [line if template_of(line) or line.endswith("?") else TEMPLATES[0].format(line) for line in lines]
         prompts = [encode_question(question, self.corpus.stoi, BLOCK_SIZE, question) for question in questions]
-        found = likeliest_answers(self.model, prompts, ANSWERS, MAX_ANSWER, MASK)
+        found = likeliest_answers(self.model, prompts, ANSWERS, self.max_answer, MASK)
         return [self.describe(question, answers) for question, answers in zip(questions, found)]
 
     def describe(self, question: str, answers: Any) -> dict[str, Any]:

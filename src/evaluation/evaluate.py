@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
 from dataset import CharCorruptionDataset
-from engine.checkpoint import start_position
+from engine.checkpoint import longest_answer, start_position
 from engine.devices import choose_device, keep_freed_memory
-from engine.files import InputError, describe, find_corpus, write_lines
+from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
 from evaluation import calibration, probes, report, scoring
 from generation import generate
@@ -43,7 +44,9 @@ def evaluate(args: Namespace) -> None:
     warn_of_unknown_wording(questions, found)
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
-    tokens = generate_answers(model, prompts)
+    max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
+    warn_of_impossible_answers(answers or (), max_answer, corpus, found)
+    tokens = generate_answers(model, prompts, max_answer)
     predictions = [decode(answer, corpus.itos).replace("\n", " ") for answer in tokens]
     rows = []
     if args.report_path or args.abstain is not None:
@@ -69,11 +72,21 @@ def evaluate(args: Namespace) -> None:
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
 
 
-def generate_answers(model: GPT, prompts: list[list[int]]) -> list[list[int]]:
-    """The model's greedy answers, as tokens without the MASK that ends them."""
+def warn_of_impossible_answers(
+    answers: Sequence[str], max_answer: int, corpus: CharCorruptionDataset, path: Path
+) -> None:
+    """Warns on stderr of answers that the model cannot give, because they are too long or have unknown characters."""
+    impossible = [answer for answer in answers if len(answer) > max_answer or not set(answer) <= corpus.stoi.keys()]
+    if impossible:
+        why = f"they have over {max_answer} characters, or some that the corpus has not: {impossible[0]!r}"
+        warn(f"{path}: {len(impossible)} of {len(answers)} answers can never be given, as {why}")
+
+
+def generate_answers(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
+    """The model's greedy answers, of `max_answer` tokens at most, without the MASK that ends them."""
     answers = []
     for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
-        answers += generate(model, prompts[i : i + GENERATE_BATCH], MAX_ANSWER, stop_token=MASK)
+        answers += generate(model, prompts[i : i + GENERATE_BATCH], max_answer, stop_token=MASK)
     return answers
 
 

@@ -142,3 +142,20 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     err = capsys.readouterr().err
     assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
     assert contents(folder) == before
+
+
+def test_answers_as_long_as_those_of_finetuning(folder, monkeypatch, capsys):
+    """Over 32 characters; what can never be given is counted, and does not stop the rest."""
+    long = "Rome and Oslo and Paris and Rome and Oslo and Paris"
+    Path("t.tsv").write_text("".join(f"Where was {name} born?\t{long}\n" for name, _ in PEOPLE[:4]), encoding="utf-8")
+    words = ("--finetune_corpus_path", "t.tsv", "--max_epochs", "60", "--recipe", "handout", "--finetune_lr", "6e-3")
+    assert execute(monkeypatch, "finetune", "rope", "wiki.txt", "--writing_params_path", "m", *words) == 0
+    assert json.loads(Path("m.json").read_text())["longest_answer"] == len(long) > 32
+    extra = f"Where was Bob Kern born?\t{long * 2}\nWhere was Bob Muir born?\tQ\n"
+    Path("e.tsv").write_text(Path("t.tsv").read_text("utf-8") + extra, encoding="utf-8")
+    capsys.readouterr()
+    evaluate = ("evaluate", "rope", "wiki.txt", "--reading_params_path", "m", "--outputs_path", "o")
+    assert execute(monkeypatch, *evaluate, "--eval_corpus_path", "e.tsv") == 0
+    assert Path("o").read_text("utf-8").splitlines()[:4] == [long] * 4
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert "e.tsv: 2 of 6 answers can never be given" in warning
