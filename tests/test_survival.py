@@ -108,6 +108,16 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder, whole):
     assert err.count("\n") == 1 and "no run to resume" in err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no such locks")
+def test_of_two_starts_at_the_same_instant_one_trains(folder, whole):
+    processes = [start("x.params", "--save_minutes", "9") for _ in range(3)]
+    ended = sorted((process.wait(timeout=120), *process.communicate()) for process in processes)
+    assert [code for code, *_ in ended] == [0, 2, 2]
+    for _, _, err in ended[1:]:
+        assert err == "run.py: error: x.params: another run is about to write it; name another file\n"
+    assert same("x.params", whole) and not list(folder.glob("*.lock"))
+
+
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups here")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_processes_of_a_run_is_for_the_trainer(number, folder):

@@ -17,7 +17,7 @@ import os
 import platform
 import subprocess
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,33 @@ def metadata_path(params_path: str) -> str:
 def has_checkpoint(path: str) -> bool:
     """Whether there is a checkpoint at `path`, or the one before it."""
     return os.path.exists(path) or os.path.exists(path + PREVIOUS)
+
+
+@contextlib.contextmanager
+def sole_writer(params_path: str) -> Iterator[None]:
+    """Lets one run at a time write a parameter file. The lock ends with the process, however that ends; Windows has none.
+
+    Raises InputError when another run has it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = params_path + ".lock"
+    try:
+        with open(path, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(f"{params_path}: another run is about to write it; name another file") from error
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder, and is needed as a file") from error
 
 
 def checksum(content: bytes | memoryview) -> bytes:

@@ -32,6 +32,13 @@ def train(args: Namespace) -> None:
     """Pretrains or finetunes (assignment 4, parts c to g), and writes the parameters and their metadata at the end. Until
     then there is a checkpoint."""
     check_training_outputs(args)
+    is_main_process = os.environ.get("RANK", "0") == "0"
+    with checkpoint.sole_writer(args.writing_params_path) if is_main_process else contextlib.nullcontext():
+        train_alone(args)
+
+
+def train_alone(args: Namespace) -> None:
+    """`train`, while no other run writes the same file."""
     corpus = load_corpus(args.pretrain_corpus_path)
     names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
     phase = choose_phase(args)
