@@ -76,7 +76,7 @@ class Asker:
         """Answers have `max_answer` characters at most."""
         self.model, self.corpus, self.max_answer, self.calibration = model, corpus, max_answer, calibration
         self.documents_of = documents_by_subject(corpus.data)
-        self.titles = [split_title(document)[0] for document in corpus.data]
+        self.titles = list(dict.fromkeys(split_title(document)[0] for document in corpus.data))
 
     def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
@@ -102,15 +102,13 @@ class Asker:
             said = [d for d in documents if texts and find_answer(d, name, texts[0]) >= 0]
             result |= {"says_so": bool(said), "text": (said or documents)[0]}
         else:
-            nearest = nearest_names([name], self.titles, SIMILAR)[0]
-            result["similar"] = [
-                {
-                    "name": self.titles[i],
-                    "says_so": bool(texts) and find_answer(self.corpus.data[i], name, texts[0]) >= 0,
-                }
-                for i in nearest
-            ]
+            nearest = [self.titles[i] for i in nearest_names([name], self.titles, SIMILAR)[0]]
+            result["similar"] = [{"name": title, "says_so": self.says(title, texts)} for title in nearest]
         return result
+
+    def says(self, name: str, texts: list[str]) -> bool:
+        """Whether a document about `name` has the first of the answers `texts`."""
+        return bool(texts) and any(find_answer(document, name, texts[0]) >= 0 for document in self.documents_of(name))
 
 
 def text_of(found: dict[str, Any]) -> str:
