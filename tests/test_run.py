@@ -343,8 +343,8 @@ def test_what_goes_on_but_is_probably_not_meant_gets_one_warning(folder, monkeyp
     finetune = ("finetune", "vanilla", "wiki.txt", "--reading_params_path", "p", "--writing_params_path", "f")
     found = warnings(*finetune, "--finetune_corpus_path", "q.tsv")
     assert len(found) == 3 and "is skipped as a header" in found[0]
-    assert "p: was made by the recipe handout, and this run uses fast; --recipe handout continues with it" in found[1]
-    assert "1 of 2 questions match no line of TEMPLATES in src/questions.py ('Who was Ada Kern?')" in found[2]
+    assert "1 of 2 questions match no line of TEMPLATES in src/questions.py ('Who was Ada Kern?')" in found[1]
+    assert "p: was made by the recipe handout, and this run uses fast; --recipe handout continues with it" in found[2]
     evaluate = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "f", "--outputs_path", "o")
     assert len(warnings(*evaluate, "--eval_corpus_path", "q.tsv")) == 2
     assert Path("o").read_text().count("\n") == 2

@@ -42,21 +42,17 @@ def train_alone(args: Namespace) -> None:
     corpus = load_corpus(args.pretrain_corpus_path)
     names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
     phase = choose_phase(args)
-    warn_of_other_recipe(args)
     dataset = build_dataset(phase, corpus, names)
-    if isinstance(dataset, ClozeDataset):
-        report_views(dataset)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, phase.dropout)
-    if names:
-        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
     run = fingerprint(args, corpus, model)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
         resume(trainer, run)
+    warn_of_input(args, dataset, names)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
@@ -104,8 +100,12 @@ def choose_phase(args: Namespace) -> Phase:
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
 
 
-def warn_of_other_recipe(args: Namespace) -> None:
-    """Warns on stderr when the parameters to start from were made by another recipe."""
+def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) -> None:
+    """Warns on stderr of what is probably not meant: few views, unknown wording, another recipe than in pretraining."""
+    if isinstance(dataset, ClozeDataset):
+        report_views(dataset)
+    if names:
+        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None
@@ -130,7 +130,7 @@ def report_views(dataset: ClozeDataset) -> None:
     viewable, total = dataset.count_viewable(), len(dataset)
     print(f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted")
     if 2 * viewable < total:
-        text = f"only {viewable:,} of {total:,} documents begin with a title, a full stop and a space, which views need"
+        text = f"only {viewable:,} of {total:,} documents begin with a title and a full stop, colon or dash, which views need"
         warn(f"{text}; put a title in front of each, or use --recipe handout")
 
 
