@@ -70,13 +70,13 @@ class ClozeDataset(Dataset):
 
     A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is, a capitalised word that is not
     in the title, that the corpus does not mostly write in lower case, and that lies within the first `max_chars`
-    characters; less often a number, with the month before it, or another word. Names that have answered a question can be preferred (learning
-    what to mask from the questions: Ye et al. 2020, Studying Strategically).
+    characters; less often a number, with the month before it, or another word. Names that have answered a question can be
+    preferred (learning what to mask from the questions: Ye et al. 2020, Studying Strategically).
 
-    With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without context),
-    so that recall does not depend on what surrounds the name. The title ends at the first full stop that does not belong
-    to an initial; half of the time it loses its non-ASCII characters, as questions do. It begins at the position at which
-    questions have their subject: learned positions, and the synthesizer, would not recognise it elsewhere.
+    With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without
+    context), so that recall does not depend on what surrounds the name. Half of the time the title (see `split_title`) loses
+    its non-ASCII characters, if questions do. It begins at the position at which questions have their subject: learned
+    positions, and the synthesizer, would not recognise it elsewhere.
     """
 
     def __init__(

@@ -14,13 +14,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from engine.cli import Parser, bounded, nonempty_path, plain_name, run_main
+from engine.files import is_main_process
 from recipe import RECIPES
 from variants import VARIANTS
 
@@ -168,11 +168,10 @@ def run_command(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    is_main_process = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes that it starts
-    if not is_main_process and args.function in ("evaluate", "ask", "compare"):
+    if not is_main_process() and args.function in ("evaluate", "ask", "compare"):
         return
     try:
-        with contextlib.redirect_stdout(sys.stdout if is_main_process else io.StringIO()):
+        with contextlib.redirect_stdout(sys.stdout if is_main_process() else io.StringIO()):
             run_command(args)
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error))):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import torch
 
-from engine.files import ROOT, InputError, digest, read_bytes, warn, write_atomically
+from engine.files import ROOT, InputError, digest, read_bytes, reason, warn, write_atomically
 from variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -150,18 +150,19 @@ def sole_writer(params_path: str) -> Iterator[None]:
         return
     path = params_path + ".lock"
     try:
-        with open(path, "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"{params_path}: another run is about to write it; name another file") from error
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder, and is needed as a file") from error
+        file = open(path, "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{params_path}: another run is about to write it; name another file") from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 def checksum(content: bytes | memoryview) -> bytes:

@@ -19,9 +19,14 @@ class InputError(ValueError):
     """The user's input is wrong. The message is one line: which file, line or flag is wrong, and what to do."""
 
 
+def is_main_process() -> bool:
+    """Whether this is the only process, or the first of those that torchrun has started. Known before they connect."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def warn(text: str) -> None:
     """One line on stderr about what can go on but is probably not meant. Of several processes, the first says it."""
-    if os.environ.get("RANK", "0") == "0":
+    if is_main_process():
         print(f"warning: {text}", file=sys.stderr)
 
 

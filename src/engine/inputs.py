@@ -7,7 +7,6 @@ from pathlib import Path
 
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint
-from engine.checkpoint import load_params
 from engine.files import check_writable, describe, find_corpus, naming_file, read_text
 from model import GPT, GPTConfig
 from questions import encode_questions, read_questions, skip_header
@@ -49,7 +48,7 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, dropout: float = 
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities))
     if args.reading_params_path:
-        load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
+        checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
         vocabulary = checkpoint.vocabulary_digest(corpus.itos)
         checkpoint.check_metadata(args.reading_params_path, args.variant, vocabulary)
     return model

@@ -19,7 +19,7 @@ from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
-from engine.files import InputError, digest, find_corpus, naming_file, warn
+from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
 from engine.monitor import Monitor, RobustWriter
 from model import GPT
@@ -32,8 +32,7 @@ def train(args: Namespace) -> None:
     """Pretrains or finetunes (assignment 4, parts c to g), and writes the parameters and their metadata at the end. Until
     then there is a checkpoint."""
     check_training_outputs(args)
-    is_main_process = os.environ.get("RANK", "0") == "0"
-    with checkpoint.sole_writer(args.writing_params_path) if is_main_process else contextlib.nullcontext():
+    with checkpoint.sole_writer(args.writing_params_path) if is_main_process() else contextlib.nullcontext():
         train_alone(args)
 
 
@@ -57,9 +56,8 @@ def train_alone(args: Namespace) -> None:
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
     writer = open_writer(args, phase, trainer.steps + 1) if first else None
-    monitor = None
+    monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
-        longest = max(map(len, names.answers)) if names else 0
         monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
@@ -75,7 +73,7 @@ def train_alone(args: Namespace) -> None:
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
         progress["first_position"] = start_position
         if names:
-            progress["longest_answer"] = max(map(len, names.answers))
+            progress["longest_answer"] = longest
         flags = {name: value for name, value in vars(args).items() if value is not None}
         metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
         checkpoint.write_metadata(args.writing_params_path, metadata)

@@ -99,16 +99,18 @@ class Asker:
         documents = self.documents_of(name)
         result["documents"] = len(documents)
         if documents:
-            said = [d for d in documents if texts and find_answer(d, name, texts[0]) >= 0]
+            said = self.stating(name, texts)
             result |= {"says_so": bool(said), "text": (said or documents)[0]}
         else:
             nearest = [self.titles[i] for i in nearest_names([name], self.titles, SIMILAR)[0]]
-            result["similar"] = [{"name": title, "says_so": self.says(title, texts)} for title in nearest]
+            result["similar"] = [{"name": title, "says_so": bool(self.stating(title, texts))} for title in nearest]
         return result
 
-    def says(self, name: str, texts: list[str]) -> bool:
-        """Whether a document about `name` has the first of the answers `texts`."""
-        return bool(texts) and any(find_answer(document, name, texts[0]) >= 0 for document in self.documents_of(name))
+    def stating(self, name: str, texts: list[str]) -> list[str]:
+        """The documents about `name` that have the first of the answers `texts`."""
+        return [
+            document for document in self.documents_of(name) if texts and find_answer(document, name, texts[0]) >= 0
+        ]
 
 
 def text_of(found: dict[str, Any]) -> str:
