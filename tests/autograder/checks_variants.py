@@ -167,6 +167,8 @@ def kind_of(state: Mapping[str, Any]) -> str:
         return "a model with w1 and w2, but also query and key"
     if synthesizes:
         return "a synthesizer"
+    if not attends:
+        return "no GPT of this course (no query and key, no w1 and w2)"
     return (
         "a vanilla model (query, key and pos_emb)" if "pos_emb" in names else "a rope model (query and key, no pos_emb)"
     )

@@ -51,6 +51,13 @@ def edit_lines(name: str, edit: Callable[[list[str]], list[str]]) -> Change:
     return change
 
 
+def smaller_queries(folder: Path, _: Workshop) -> None:
+    """What an attention learns whose scores are multiplied by 8."""
+    for name in (SCRATCH.parameters, FINETUNED.parameters):
+        state = torch.load(folder / name, weights_only=True)
+        torch.save({key: t / 8 if "query" in key else t for key, t in state.items()}, folder / name)
+
+
 def write(name: str, content: str | bytes) -> Change:
     return lambda folder, _: (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
@@ -194,6 +201,13 @@ IN_D_AND_F = [
     Mutant("names with _orig_mod.", None, change=edit_tensors(SCRATCH.parameters, lambda s: {f"_orig_mod.{n}": t for n, t in s.items()})),
     Mutant("finetuned parameters that were not pretrained", "the_finetuned_parameters_are_parameters_of_their_own", "were not pretrained",
            change=copy(SCRATCH.parameters, FINETUNED.parameters)),
+    Mutant("finetuned parameters that were not finetuned", "the_finetuned_parameters_are_parameters_of_their_own", "were not finetuned",
+           change=copy(FINETUNED.parameters, "vanilla.pretrain.params")),
+    Mutant("scores 8 times as large", "without_pretraining_the_predictions_are_those_of_the_parameters",
+           "computes something else than the handout's model", edit("attention.py", "1 / math.sqrt(q", "8 / math.sqrt(q"),
+           change=smaller_queries, handout=5),
+    Mutant("parameters that are no model", "the_finetuned_parameters_are_a_vanilla_model", "holds no GPT",
+           change=edit_tensors(FINETUNED.parameters, lambda s: {"x": s["ln_f.bias"]}), fatal=True),
     Mutant("predictions of another model", "the_finetuned_predictions_are_those_of_the_parameters", "predictions of another model",
            change=copy(SCRATCH.predicted("dev"), FINETUNED.predicted("dev")), quick=True),
     Mutant("predictions in another order", "without_pretraining_the_predictions_are_those_of_the_parameters", "of another model",

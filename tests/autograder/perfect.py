@@ -16,7 +16,7 @@ import torch
 from attention import Dropout
 from autograder.archive import LISTED
 from autograder.checks_files import FINETUNED, ROPE, SCRATCH, SYNTHESIZER, Trained
-from autograder.edition import EDITIONS
+from autograder.edition import EDITIONS, Edition
 from autograder.reference import Data, blank_model
 from dataset import NameDataset
 from engine.checkpoint import save_params
@@ -28,8 +28,8 @@ from trainer import Trainer, TrainerConfig
 from vocabulary import MASK, decode
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SHAPE = {"n_layer": 2, "n_head": 2, "n_embd": 32}
-SMALL = replace(EDITIONS["7/8"], **SHAPE)
+FULL = EDITIONS["7/8"]
+SMALL = replace(FULL, n_layer=2, n_head=2, n_embd=32)
 STEPS = {
     SCRATCH: 56,
     FINETUNED: 112,
@@ -58,8 +58,8 @@ def own_code(folder: Path) -> None:
 class Workshop:
     """Makes submissions in a folder; each model is trained when it is first needed."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, edition: Edition = SMALL):
+        self.folder, self.edition = folder, edition
         self.trained: dict[object, tuple[bytes, dict[str, list[str]]]] = {}
 
     @cached_property
@@ -73,13 +73,14 @@ class Workshop:
         """A model that knows the answers of these splits."""
         corpus = self.data.corpus
         torch.manual_seed(0)
-        model = blank_model(SMALL, corpus.vocab_size, wanted.variant)
+        model = blank_model(self.edition, corpus.vocab_size, wanted.variant)
         for module in model.modules():
             if isinstance(module, Dropout):
                 module.p = 0.0
         text = "".join(read_text(self.data.folder / f"birth_{split}.tsv") for split in splits)
         names = NameDataset(corpus, text)
-        epochs = (STEPS[wanted] if steps is None else steps) // ceil(len(names) / 16)
+        steps = STEPS[wanted] if steps is None else steps
+        epochs = steps // ceil(len(names) / 16) // (1 if self.edition == SMALL else 2)  # a large model learns in fewer
         config = TrainerConfig(max_epochs=epochs, batch_size=16, learning_rate=1e-2, muon_lr=5e-2, weight_decay=0.0,
                                lr_decay=True, final_tokens=None, dtype="float32", device="cpu")  # fmt: skip
         if epochs:
@@ -107,8 +108,8 @@ class Workshop:
     def perfect(self, folder: Path, handout: int) -> Path:
         """A submission without a fault."""
         own_code(folder)
-        for name, value in SHAPE.items():
-            before = getattr(EDITIONS["7/8"], name)
+        for name in ("n_layer", "n_head", "n_embd"):
+            before, value = getattr(FULL, name), getattr(self.edition, name)
             patch(folder, ("src/model.py", f"    {name}: int = {before}\n", f"    {name}: int = {value}\n"))
         for wanted in (SCRATCH, FINETUNED, ROPE if handout == 4 else SYNTHESIZER):
             self.add(folder, wanted)

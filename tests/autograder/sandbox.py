@@ -4,6 +4,7 @@ folder, with limits of time, memory, output, files and processes. What comes bac
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -64,6 +65,7 @@ class Outcome:
             "processes": f"it started more than {limits.processes} processes",
             "memory": f"it took more than {limits.all_memory >> 30} GB of memory",
             "disk": f"it wrote more than {limits.disk >> 20} MB of files",
+            "ended the sandbox": "it killed the process that watches it",
             "overwrote": "it overwrote files of the grader (which has put them back)",
             "ended": "the process ended itself (os._exit?) without a result",
         }.get(self.ended, f"the process ended itself, or crashed, with {self.ended.replace('exit', 'exit code')}")
@@ -90,7 +92,7 @@ def parse(reply: dict[str, Any], limits: Limits) -> Outcome:
 
 
 class Sandbox:
-    """A place to run probes in. Close it at the end."""
+    """A place to run probes in, as a context manager."""
 
     def __init__(self):
         packages = {str(Path(importlib.util.find_spec(name).origin).parent.parent) for name in ("torch", "numpy")}
@@ -103,11 +105,16 @@ class Sandbox:
         self.own = {
             path: path.read_bytes() for folder in (HERE, HERE.parent.parent / "src") for path in folder.rglob("*.py")
         }
-        settings = json.dumps({"tests": str(HERE.parent), "packages": sorted(packages), "visible": visible})
+        self.settings = {"tests": str(HERE.parent), "packages": sorted(packages), "visible": visible}
         self.log = self.folder / "zygote.log"
+        self.has_answered = False
+        self.start()
+
+    def start(self) -> None:
+        """Starts the zygote."""
         with open(self.log, "w", encoding="utf-8") as log:
             self.zygote = subprocess.Popen(
-                [sys.executable, "-I", str(HERE / "zygote.py"), settings],
+                [sys.executable, "-I", str(HERE / "zygote.py"), json.dumps(self.settings)],
                 env=CLEAN,
                 cwd=self.folder,
                 stdin=subprocess.PIPE,
@@ -116,6 +123,23 @@ class Sandbox:
                 encoding="utf-8",
                 start_new_session=True,
             )
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The zygote's answer; None if it has ended instead, and another was started."""
+        try:
+            self.zygote.stdin.write(json.dumps(request) + "\n")
+            self.zygote.stdin.flush()
+            line = self.zygote.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if line:
+            self.has_answered = True
+            return json.loads(line)
+        if not self.has_answered:
+            raise RuntimeError(f"the process that runs submissions has ended: {self.log.read_text()[-2000:]}")
+        self.close()
+        self.start()
+        return None
 
     def run(
         self,
@@ -137,12 +161,10 @@ class Sandbox:
         request = {"folder": str(folder), "probe": probe, "arguments": {"code": code, **arguments}, "uid": self.uid,
                    "limits": vars(limits), "kernel_limits": kernel}  # fmt: skip
         try:
-            self.zygote.stdin.write(json.dumps(request) + "\n")
-            self.zygote.stdin.flush()
-            line = self.zygote.stdout.readline()
-            if not line:
-                raise RuntimeError(f"the process that runs submissions has ended: {self.log.read_text()[-2000:]}")
-            outcome = parse(json.loads(line), limits)
+            reply = self.ask(request)
+            if reply is None:
+                return Outcome("ended the sandbox", 0.0, "", "", limits=limits)
+            outcome = parse(reply, limits)
             self.missing = outcome.values.get(":missing") or []
             if self.missing and self.restore():
                 return Outcome("overwrote", outcome.seconds, outcome.stdout, outcome.stderr, limits=limits)
@@ -190,20 +212,22 @@ class Sandbox:
         return other
 
     def close(self) -> None:
-        self.zygote.stdin.close()
+        """Ends the zygote."""
+        with contextlib.suppress(BrokenPipeError):
+            self.zygote.stdin.close()
         try:
             self.zygote.wait(10)
         except subprocess.TimeoutExpired:
             self.zygote.kill()
             self.zygote.wait()
         self.zygote.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error: object):
         self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def read_plainly(path: Path, most: int) -> bytes | None:

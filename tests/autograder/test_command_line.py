@@ -8,8 +8,7 @@ import zipfile
 
 import pytest
 
-from autograder.edition import EDITIONS
-from autograder.perfect import ROOT, Workshop, own_code
+from autograder.perfect import FULL, ROOT, Workshop, own_code
 from autograder.plugin import Grade, load_data
 
 KEYS = [
@@ -100,11 +99,9 @@ def test_files_of_pytest_in_a_submission_are_not_used(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_submission_of_full_size(tmp_path, monkeypatch):
+def test_a_submission_of_full_size(tmp_path):
     """All points, in less than two minutes on two idle cores, its own evaluation included."""
-    monkeypatch.setattr("autograder.perfect.SMALL", EDITIONS["7/8"])
-    monkeypatch.setattr("autograder.perfect.SHAPE", {})
-    workshop = Workshop(tmp_path)
+    workshop = Workshop(tmp_path, FULL)
     workshop.perfect(tmp_path / "s", 4)
     archive = tmp_path / "assignment4.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
