@@ -17,7 +17,6 @@ Models that began from different random numbers are about 1.4 apart.
 from __future__ import annotations
 
 import hashlib
-import io
 import sys
 import zipfile
 from collections import Counter
