@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from dataset import CharCorruptionDataset
@@ -15,12 +18,15 @@ from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
 from evaluation import calibration, probes, report, scoring
-from generation import generate
+from evaluation.provenance import training_phases
+from evaluation.summary import TOP, evenly_spaced
+from generation import BATCH, generate, likeliest_answers
 from model import GPT
 from questions import MAX_ANSWER, accuracy_line, read_question_answers, score, warn_of_unknown_wording
 from vocabulary import MASK, decode
 
 GENERATE_BATCH = 500  # questions between two updates of the progress bar
+MAX_SEARCHED = 1000  # questions whose likeliest answers are searched: it takes as long as 20 greedy answers
 
 
 def evaluate(args: Namespace) -> None:
@@ -62,11 +68,14 @@ def evaluate(args: Namespace) -> None:
     else:
         print(accuracy_line(*score(answers, predictions)))
     if args.abstain is not None:
-        print(calibration.abstention_line(rows, fitted))
+        text = calibration.abstention_text(calibration.abstention(rows, fitted, args.abstain))
+        print(text[0].upper() + text[1:])
     if args.report_path:
         provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
+        add_alternatives(rows, model, prompts, max_answer, corpus)
         probed = probe_model(args, model, corpus, questions, answers or ())
-        report.write_report(args.report_path, rows, corpus.max_chars, provenance, pairs, fitted, args.abstain, probed)
+        report.write_report(args.report_path, rows, corpus.max_chars, provenance, pairs, fitted, args.abstain, probed,
+                            corpus.data, training_phases(args.reading_params_path))  # fmt: skip
         if pairs is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
@@ -90,9 +99,27 @@ def generate_answers(model: GPT, prompts: list[list[int]], max_answer: int) -> l
     return answers
 
 
+def add_alternatives(
+    rows: Sequence[scoring.Prediction],
+    model: GPT,
+    prompts: list[list[int]],
+    max_answer: int,
+    corpus: CharCorruptionDataset,
+) -> None:
+    """Gives each row the likeliest answers to its question; of more than MAX_SEARCHED rows, so many, evenly spaced."""
+    chosen = evenly_spaced(np.arange(len(rows)), MAX_SEARCHED).tolist()
+    for i in tqdm(range(0, len(chosen), BATCH), "likeliest answers", disable=None, delay=2):
+        batch = chosen[i : i + BATCH]
+        found = likeliest_answers(model, [prompts[j] for j in batch], max(TOP), max_answer, MASK)
+        for j, answers in zip(batch, found):
+            texts = [decode(tokens, corpus.itos).replace("\n", " ") for tokens in answers.tokens]
+            rows[j].alternatives = list(zip(texts, map(math.exp, answers.logprobs)))
+
+
 def probe_model(
     args: Namespace, model: GPT, corpus: CharCorruptionDataset, questions: Sequence[str], answers: Sequence[str]
-) -> dict[str, tuple[int, int]]:
-    """`probes.probe`, with documents where the model has read them in training."""
+) -> dict[str, Any]:
+    """`probes.summarise_probes`, with documents where the model has read them in training."""
     prompts = probes.prompts_of(questions, answers, corpus)
-    return probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))
+    texts = probes.complete(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))
+    return probes.summarise_probes(prompts, texts, corpus.itos)

@@ -76,10 +76,25 @@ class Prediction:
     position: int | None  # where the right answer begins in these documents, in characters from 0; the least of several
     confidence: float | None = None  # calibrated, 0 to 1
     answered: bool = True  # False when UNKNOWN is written instead of the prediction
+    texts: Sequence[str] = ()  # these documents
+    alternatives: Sequence[tuple[str, float]] = ()  # the likeliest answers with their probabilities, likeliest first
+    kind: str = ""  # which of mistakes.KINDS it is; "" when there is no right answer
+
+    def accepts(self, text: str) -> bool:
+        """Whether `text` is a right answer."""
+        return text in self.right_answers
+
+    @property
+    def probability(self) -> float:
+        return math.exp(self.log_probability)
+
+    @property
+    def right_answers(self) -> list[str]:
+        return [] if self.answer is None else [self.answer]
 
     @property
     def correct(self) -> bool:
-        return self.prediction == self.answer
+        return self.accepts(self.prediction)
 
 
 def find_phrase(text: str, phrase: str, start: int = 0) -> int:
@@ -156,6 +171,7 @@ def predictions_of(
                 position=min((position for position in positions if position >= 0), default=None),
                 confidence=None if confidence is None else float(confidence[i]),
                 answered=confidence is None or abstain is None or bool(confidence[i] >= abstain),
+                texts=own,
             )
         )
     return rows

@@ -13,14 +13,18 @@ import numpy as np
 
 from evaluation import metrics
 from evaluation.baselines import BASELINES, LONDON, guess_by_name
-from evaluation.calibration import Calibration, calibration_split
+from evaluation.calibration import Calibration, abstention, calibration_split, tested_questions
+from evaluation.excerpts import choose_document
 from evaluation.metrics import accuracy_with_interval
+from evaluation.mistakes import mistakes_of
 from evaluation.scoring import Prediction
 from evaluation.statistics import add_statistics
 from questions import subject
 
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
+TOP = (1, 3, 5)  # how many of the likeliest answers are looked at
+MIN_CLASS = 10  # right and wrong answers, or people read about and others, without which an AUROC is mostly chance
 CURVE_POINTS = 501  # of a curve at most, so that many questions do not make a large file
 FREQUENCIES = {"never": 0, "once": 1, "2 to 4 times": 4, "5 to 19 times": 19, "20 times or more": math.inf}
 
@@ -51,20 +55,14 @@ def summarise(
     }
     if calibration:
         summary["calibration"] = asdict(calibration)
-    if abstain is not None:
-        summary["abstain"] = {"below": abstain, "answered": sum(row.answered for row in rows)}
+    if abstain is not None and calibration:
+        summary["abstain"] = abstention(rows, calibration, abstain)
     has_answers = rows[0].answer is not None
     if has_answers:
         summary |= accuracy_of(rows, right, seen, max_chars, finetuning) | selection_of(logp, right)
-    if has_answers and calibration:
-        tested = np.arange(len(rows)) if calibration.source else calibration_split(len(rows))[1]
-        if len(tested):
-            summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
-        if abstain is not None:
-            kept = [i for i in tested if rows[i].answered]
-            summary["abstain"] |= {"tested_on": len(tested), "tested_answered": len(kept)}
-            if kept:
-                summary["abstain"]["when_answered"] = accuracy_with_interval(right[kept].sum(), len(kept))
+        summary |= top_of(rows) | ({"mistakes": mistakes_of(rows)} if rows[0].kind else {})
+    if has_answers and calibration and len(tested := tested_questions(len(rows), calibration)):
+        summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
     summary |= discrimination_of(logp, {"seen": seen} | ({"right": right} if has_answers else {}))
     kinds = {"right": right, "wrong": ~right} if has_answers else {"all": np.full(len(rows), True)}
     summary["examples"] = examples_of(rows, logp, kinds, finetuning or ())
@@ -119,6 +117,20 @@ def accuracy_of(
     return {"accuracy": accuracy_with_interval(right.sum(), len(rows)), "baselines": baselines, "by": by}
 
 
+def top_of(rows: Sequence[Prediction]) -> dict[str, Any]:
+    """How often the right answer is among the k likeliest ones, of the questions whose alternatives are known; and how
+    many of these got an answer that is not the likeliest, because it was written character by character."""
+    known = [row for row in rows if row.alternatives]
+    if not known:
+        return {}
+    counts = {k: sum(any(row.accepts(text) for text, _ in row.alternatives[:k]) for row in known) for k in TOP}
+    differs = sum(row.alternatives[0][0] != row.prediction for row in known)
+    return {
+        "top": {str(k): accuracy_with_interval(n, len(known)) for k, n in counts.items()},
+        "greedy_differs": differs,
+    }
+
+
 def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """What is gained by answering only the questions with the most probable answers."""
     risk = metrics.risk_coverage(logp, right)
@@ -143,8 +155,13 @@ def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """How well probabilities and confidences agree with accuracy, on questions that the calibration was not fitted on."""
     before, after = np.exp(logp), calibration(logp)
+    surer = np.argsort(-logp, kind="stable")[: len(logp) // 2]
     return {
         "tested_on": len(right),
+        "tested_right": int(right.sum()),
+        "surer_half": {"questions": len(surer), "right": int(right[surer].sum())},
+        "mean_before": float(before.mean()),
+        "mean_after": float(after.mean()),
         "ece_before": metrics.expected_calibration_error(before, right),
         "ece_after": metrics.expected_calibration_error(after, right),
         "bins_before": metrics.reliability_bins(before, right),
@@ -153,9 +170,9 @@ def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray
 
 
 def discrimination_of(logp: np.ndarray, labels: dict[str, np.ndarray]) -> dict[str, Any]:
-    """AUROC and ROC curve of the probability for each of the labels that has both classes."""
-    areas = {name: metrics.auroc(logp, label) for name, label in labels.items()}
-    areas = {name: area for name, area in areas.items() if area is not None}
+    """AUROC and ROC curve of the probability for each of the labels that has at least MIN_CLASS of both classes."""
+    enough = {name: label for name, label in labels.items() if min(label.sum(), (~label).sum()) >= MIN_CLASS}
+    areas = {name: metrics.auroc(logp, label) for name, label in enough.items()}
     curves = {name: curve_points(metrics.roc(logp, labels[name])) for name in areas}
     return {"auroc": areas, "roc": curves} if areas else {}
 
@@ -187,6 +204,13 @@ def example(row: Prediction, names: Sequence[str], finetuning: Pairs) -> dict[st
     """One answer, with the finetuning questions about the nearest names."""
     entry = {"question": row.question, "prediction": row.prediction, "answer": row.answer}
     entry |= {"probability": math.exp(row.log_probability), "confidence": row.confidence, "seen": row.documents > 0}
+    entry["kind"] = row.kind or None
+    if row.alternatives:
+        entry["alternatives"] = [
+            {"answer": text, "probability": p, "right": row.accepts(text)} for text, p in row.alternatives
+        ]
+    wanted = [*row.right_answers, row.prediction]
+    entry["document"] = choose_document(row.texts, subject(row.question), wanted)
     if finetuning:
         nearest = metrics.nearest_names([subject(row.question)], names, NEAREST)[0]
         entry["nearest"] = [{"name": names[i], "answer": finetuning[i][1]} for i in nearest]

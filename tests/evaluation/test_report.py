@@ -31,25 +31,27 @@ def test_frequency_groups():
 
 
 @pytest.mark.parametrize(
-    ("rows", "finetuning", "figures", "there", "missing"),
+    ("rows", "finetuning", "charts", "there", "missing"),
     [
-        pytest.param([row_of(q, logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 2,
+        pytest.param([row_of(q, logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 1,
                      ["accuracy", "by", "risk_coverage", "answerable"], ["auroc", "nearest"], id="all right"),
-        pytest.param([row_of(q, "Oslo", logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 2,
+        pytest.param([row_of(q, "Oslo", logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 1,
                      ["accuracy", "risk_coverage", "nearest"], ["auroc"], id="all wrong"),
         pytest.param([row_of()], FINETUNING, 1, ["accuracy", "calibration"], ["auroc", "nearest"], id="one question"),
         pytest.param([row_of(prediction="Oslo")], None, 1, ["accuracy"], ["nearest", "auroc"], id="one, no names"),
         pytest.param([row_of(q, answer=None) for q in SEVEN], FINETUNING, 0, ["examples"],
                      ["accuracy", "baselines", "by", "calibration", "risk_coverage", "nearest"], id="no answers"),
-        pytest.param([row_of(q, answer=None, documents=i % 2) for i, q in enumerate(SEVEN)], None, 1,
-                     ["auroc"], ["accuracy"], id="no answers, seen and unseen"),
-        pytest.param([row_of(q, answer="Rom"[:i], documents=0) for i, q in enumerate(SEVEN)], FINETUNING, 2,
+        pytest.param([row_of(q, answer=None, documents=i % 2) for i, q in enumerate(SEVEN)], None, 0,
+                     ["examples"], ["accuracy", "auroc"], id="no answers, seen and unseen"),
+        pytest.param([row_of(q, answer=None, documents=i % 2) for i, q in enumerate(SEVEN * 3)], None, 0,
+                     ["auroc"], ["accuracy"], id="no answers, ten of each"),
+        pytest.param([row_of(q, answer="Rom"[:i], documents=0) for i, q in enumerate(SEVEN)], FINETUNING, 1,
                      ["accuracy"], ["auroc"], id="unseen only"),
         pytest.param([row_of(q, "", "", documents=0) for q in ["?", "Where was born?", "Where was  born?"]],
-                     FINETUNING, 2, ["accuracy"], ["auroc"], id="nobody"),
+                     FINETUNING, 1, ["accuracy"], ["auroc"], id="nobody"),
     ],
 )  # fmt: skip
-def test_reports_of_edge_cases(rows, finetuning, figures, there, missing, tmp_path):
+def test_reports_of_edge_cases(rows, finetuning, charts, there, missing, tmp_path):
     calibration = None
     if rows[0].answer is not None:
         scores = np.array([[row.log_probability, 0, 0, 0] for row in rows])
@@ -59,7 +61,7 @@ def test_reports_of_edge_cases(rows, finetuning, figures, there, missing, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(report.FILES)
     summary = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert [name for name in there if name not in summary] == [] == [name for name in missing if name in summary]
-    words = check_page((tmp_path / "report.html").read_text("utf-8"), figures)
+    words = check_page((tmp_path / "report.html").read_text("utf-8"), charts)
     assert "nan" not in words.lower().split() and "None" not in words.split()
     table = (tmp_path / "predictions.tsv").read_text("utf-8").splitlines()
     assert len({line.count("\t") for line in table}) == 1 and len(table) == len(rows) + 1
@@ -73,7 +75,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     names = [
         f"{draw.choice('ABCD')}{draw.choice('aeiou')} {draw.choice('KLMN')}{draw.choice('aeiou')}n" for _ in range(60)
     ]
-    places = ["London", "Rome", "Oslo", "Bonn"]
+    places = ["London", "Rome", "Oslo"]
     finetuning = [(f"Where was {name} born?", draw.choice(places)) for name in names[:20]]
     rows = [row_of(f"Where was {name} born?", draw.choice(places), draw.choice(places), -draw.random() * 3,
                    draw.randrange(2)) for name in names[20:]]  # fmt: skip
@@ -133,10 +135,10 @@ def test_names_are_escaped_wherever_they_stand(tmp_path):
     folder = tmp_path / "<b>&amp;"
     folder.mkdir()
     report.write_report(str(folder), rows, 112, {hostile: hostile}, finetuning, calibration, 0.5)
-    words = check_page((folder / "report.html").read_text("utf-8"), 3)
+    words = check_page((folder / "report.html").read_text("utf-8"), 1)
     assert hostile in words and words.count("<script>") >= 8
     compare([str(folder)], str(tmp_path / "c.html"))
-    assert str(folder) in check_page((tmp_path / "c.html").read_text("utf-8"), 1)
+    assert folder.name in check_page((tmp_path / "c.html").read_text("utf-8"), 1)
 
 
 def test_the_same_report_is_the_same_file(tmp_path):
