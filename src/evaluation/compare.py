@@ -13,7 +13,7 @@ from typing import Any
 from engine.files import InputError, check_writable, warn, write_atomically
 from evaluation.metrics import percent
 from evaluation.mistakes import describe_kinds
-from evaluation.pages import coverage_chart, p_text, points, render
+from evaluation.pages import coverage_chart, p_text, points, render, unbroken
 from evaluation.paired import Answers, paired_difference, read_answers
 from evaluation.probes import PROBES
 from evaluation.report import FILES, read_report, require_packages
@@ -103,17 +103,18 @@ def comparison_text(folders: Sequence[str], runs: Sequence[Run]) -> str:
 
 
 def pairs_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Each run with answers beside the first one: their names, `paired_difference`, and the questions that only one of
-    them answers rightly, with both answers. A pair without common questions is left out."""
-    compared, pairs = [run for run in runs if run.answers], []
-    for run in compared[1:]:
-        first = compared[0]
-        if found := paired_difference(run.answers, first.answers):
-            lists = {
-                side: [(key, run.answers[key], first.answers[key]) for key in found[side][:MAX_DIFFERENCES]]
-                for side in ("only_one", "only_other")
-            }
-            pairs.append({"one": run.name, "other": first.name, "found": found, "lists": lists})
+    """Each run beside the first one that was asked some of the same questions: their names, `paired_difference`, and the
+    questions that only one of them answers rightly, with both answers."""
+    pairs, compared = [], [run for run in runs if run.answers]
+    for i, run in enumerate(compared):
+        for other in compared[:i]:
+            if found := paired_difference(run.answers, other.answers):
+                lists = {
+                    side: [(key, run.answers[key], other.answers[key]) for key in found[side][:MAX_DIFFERENCES]]
+                    for side in ("only_one", "only_other")
+                }
+                pairs.append({"one": run.name, "other": other.name, "found": found, "lists": lists})
+                break
     return pairs
 
 
@@ -150,7 +151,7 @@ def title_of(runs: Sequence[Run]) -> str:
     """The results in a few words: "rope 66.7 %, vanilla 60.8 % right"."""
     if len(runs) > MAX_TITLE or not all("accuracy" in run.report for run in runs):
         return f"{len(runs)} runs compared"
-    return ", ".join(f"{run.name} {percent(run.report['accuracy']['accuracy'])}" for run in runs) + " right"
+    return unbroken(", ".join(f"{run.name} {percent(run.report['accuracy']['accuracy'])}" for run in runs) + " right")
 
 
 def comparison_page(runs: Sequence[Run]) -> str:

@@ -6,14 +6,14 @@ Both axes are shares, from 0 to 100 %. A curve is named at its right end, in its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 460, 300
 LEFT, TOP, RIGHT, BOTTOM = 46, 14, 340, 252  # of the square that shows 0 to 100 %
 LINE = 14  # height of a line of text
-MAX_NAME = 18  # characters of a curve's name that are shown
+MAX_NAME = 15  # characters of a curve's name that are shown
 COLOURS = 8  # in the page's style sheet: c0 to c7
 
 
@@ -24,7 +24,8 @@ class Curve:
     name: str
     points: Sequence[Sequence[float]]
     colour: int = 0
-    dots: Sequence[tuple[float, float, float, float, str]] = ()  # x, y, low and high end of y's interval, and a text
+    # Points with an interval: x, y, low and high end, and a text above it
+    dots: list[tuple[float, float, float, float, str]] = field(default_factory=list)
 
 
 def x_of(share: float) -> float:
@@ -81,11 +82,13 @@ def axes(x_title: str, y_title: str) -> list[str]:
 
 
 def dot(x: float, y: float, low: float, high: float, text: str, colour: str) -> str:
-    """A point with its interval, and a text beside it."""
-    cx = x_of(x)
+    """A point with its interval and a text: above the interval, or beside the point if it has none."""
+    cx, cy = x_of(x), y_of(y)
+    circle = f'<circle class="dot {colour}" cx="{cx}" cy="{cy}" r="3.5"/>'
+    if low == high:
+        return f'{circle}<text class="count" x="{cx + 8}" y="{cy - 5}">{escape(text)}</text>'
     bar = f'<path class="interval {colour}" d="M{cx} {y_of(low)}V{y_of(high)}"/>'
-    circle = f'<circle class="dot {colour}" cx="{cx}" cy="{y_of(y)}" r="3.5"/>'
-    return f'{bar}{circle}<text class="count" x="{cx + 6}" y="{y_of(y) + 12}">{escape(text)}</text>'
+    return f'{bar}{circle}<text class="count" x="{cx}" y="{y_of(high) - 4}" text-anchor="middle">{escape(text)}</text>'
 
 
 def shortened(name: str) -> str:

@@ -40,7 +40,7 @@ def report_page(summary: dict[str, Any], rows: Sequence[Prediction]) -> str:
     charts = {}
     if "risk_coverage" in summary:
         label = f"all: {percent(summary['accuracy']['accuracy'])}"
-        charts["coverage"] = coverage_chart([(label, summary["risk_coverage"], 0)])
+        charts["coverage"] = coverage_chart([(label, summary["risk_coverage"], 0)], summary["answerable"])
     if calibration.get("tested_on", 0) >= ENOUGH:
         charts["reliability"] = reliability_chart(calibration)
     return render(
@@ -69,28 +69,37 @@ def title_of(summary: dict[str, Any]) -> str:
     result = f"{summary['accuracy']['right']} of {n} right" if "accuracy" in summary else f"{n} answers"
     if "of" in summary.get("abstain", {}):
         result = abstention_text(summary["abstain"])
-    return f"{about.get('variant', 'a model')} on {Path(questions).stem}: {result}"
+    return f"{about.get('variant', 'a model')} on {Path(questions).stem}: {unbroken(result)}"
 
 
-def coverage_chart(runs: Sequence[tuple[str, dict[str, Any], int]]) -> str:
-    """Precision against coverage, for each run: its name, its `risk_coverage`, and the number of its colour."""
+def unbroken(text: str) -> str:
+    """The text, in which no line can end between a number and its percent sign."""
+    return text.replace(" %", "\u00a0%")
+
+
+def coverage_chart(runs: Sequence[tuple[str, dict[str, Any], int]], answerable: dict[str, Any] | None = None) -> str:
+    """Precision against coverage, for each run: its name, its `risk_coverage`, and the number of its colour. A dot on the
+    first curve shows what is `answerable` at PRECISION."""
     curves = []
     for name, found, colour in runs:
         points = [(x, 1 - risk) for x, risk in evenly_spaced(np.array(found["points"]), MAX_POINTS).tolist()]
         curves.append(figures.Curve(name, points, colour))
+    if answerable and answerable["answered"]:
+        x, y = answerable["answered"] / answerable["of"], answerable["right"] / answerable["answered"]
+        curves[0].dots.append((x, y, y, y, f"{answerable['answered']} questions"))
     guides = [(f"{100 * PRECISION:.0f} % right", PRECISION)]
     return figures.chart(curves, "answered, % of the questions, surest first", "right, % of the answered", guides)
 
 
 def reliability_chart(calibration: dict[str, Any]) -> str:
-    """The share of right answers against confidence, with 95 % intervals and counts."""
+    """The share of right answers against confidence: before calibration, and after it with 95 % intervals and counts."""
     curves = []
     for i, (name, key) in enumerate((("calibrated", "bins_after"), ("before", "bins_before"))):
-        bins, dots = calibration[key], []
-        for b in bins:
-            low, high = confidence_interval(round(b["accuracy"] * b["questions"]), b["questions"])
-            dots.append((b["confidence"], b["accuracy"], low, high, str(b["questions"])))
-        curves.append(figures.Curve(name, [(b["confidence"], b["accuracy"]) for b in bins], i, dots))
+        points = [(b["confidence"], b["accuracy"]) for b in calibration[key]]
+        curves.append(figures.Curve(name, points, i))
+    for b in calibration["bins_after"]:
+        low, high = confidence_interval(round(b["accuracy"] * b["questions"]), b["questions"])
+        curves[0].dots.append((b["confidence"], b["accuracy"], low, high, str(b["questions"])))
     return figures.chart(curves, "confidence, %", "right, %", diagonal="ideal")
 
 
@@ -107,8 +116,12 @@ def text_pieces(text: str) -> Pieces:
 
 def example_pieces(entry: dict[str, Any]) -> Pieces:
     """The document of an example, with the right answer and the one that was given marked."""
-    right = entry["prediction"] == entry.get("answer") or entry.get("kind") == "right"
-    marks = {"right": entry["prediction"]} if right else {"right": entry.get("answer", ""), "said": entry["prediction"]}
+    if "answer" not in entry:
+        marks = {"given": entry["prediction"]}
+    elif entry["prediction"] == entry["answer"]:
+        marks = {"right": entry["prediction"]}
+    else:
+        marks = {"right": entry["answer"], "said": entry["prediction"]}
     return excerpt(entry["document"], subject(entry["question"]), {k: text for k, text in marks.items() if text})
 
 
@@ -137,8 +150,9 @@ def environment() -> Environment:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     found.globals |= {"script": Markup(script), "digest": digest}
     found.filters |= {
-        "percent": percent, "interval": interval_text, "subject": subject, "pieces": text_pieces, "marked": example_pieces,
-        "abstention": abstention_text, "points": points, "p_text": p_text,
+        "percent": lambda share: unbroken(percent(share)), "interval": lambda found: unbroken(interval_text(found)),
+        "abstention": lambda found: unbroken(abstention_text(found)), "subject": subject, "pieces": text_pieces,
+        "marked": example_pieces, "points": points, "p_text": p_text,
     }  # fmt: skip
     return found
 
