@@ -324,7 +324,7 @@ def test_london_baseline(content):
     lines = lines_of(content)
     assert (code == 0) == (lines is not None and all(len(line) == 2 and line[0].strip() for line in lines))
     if code == 0:
-        assert re.fullmatch(r"Correct: \d+\.0 out of \d+\.0: \d+\.\d%\n", after[writes[0]].decode())
+        assert 0 <= float(after[writes[0]]) <= 100
 
 
 @tried(40, 200, corpus=st.just(WIKI) | texts(WIKI), questions=texts(TRAIN))
