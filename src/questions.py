@@ -112,7 +112,8 @@ def encode_question(question: str, stoi: dict[str, int], block_size: int, where:
     known = [c for c in readable(question) if c.isascii() or c in stoi and c not in (PAD_CHAR, MASK_CHAR)]
     tokens = encode("".join(known), stoi, where) + [MASK]
     if len(tokens) >= block_size:
-        raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
+        problem = f"the question is {len(tokens) - 1} characters long; {block_size - 2} is the most"
+        raise InputError(f"{where}: {problem}, and it needs a model of --block_size {len(tokens) + 1} or more")
     return tokens
 
 

@@ -13,7 +13,7 @@ from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, start_position
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
-from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
+from engine.inputs import check_prediction_outputs, find_sizes, load_corpus, load_questions, make_model
 from evaluation import calibration, probes, report, scoring
 from generation import generate
 from model import GPT
@@ -28,7 +28,8 @@ def evaluate(args: Namespace) -> None:
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
-    corpus = load_corpus(args.pretrain_corpus_path)
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
     questions, answers, prompts = load_questions(found, corpus)
     fitted = report.read_calibration(args.calibration_path) if args.calibration_path else None
@@ -40,7 +41,7 @@ def evaluate(args: Namespace) -> None:
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
-    model = make_model(args, corpus).to(choose_device(args.device))
+    model = make_model(args, corpus, sizes).to(choose_device(args.device))
     warn_of_unknown_wording(questions, found)
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
@@ -94,5 +95,5 @@ def probe_model(
     args: Namespace, model: GPT, corpus: CharCorruptionDataset, questions: Sequence[str], answers: Sequence[str]
 ) -> dict[str, tuple[int, int]]:
     """`probes.probe`, with documents where the model has read them in training."""
-    prompts = probes.prompts_of(questions, answers, corpus)
-    return probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))
+    start = start_position(args.reading_params_path, corpus.block_size)
+    return probes.probe(model, probes.prompts_of(questions, answers, corpus, start), corpus, start)
