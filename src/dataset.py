@@ -9,6 +9,7 @@ once, made by numpy and packed; training uses that. The recipe `fast` pretrains 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ from torch.utils.data import Dataset
 from engine.cli import Parser, run_main
 from engine.files import InputError, find_corpus, naming_file, read_text
 from engine.sizes import Sizes
-from questions import encode_question
-from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode, encode
+from questions import NONE_READABLE, Row, accepted, encode_pair, read_training_rows
+from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode
 
 
 class Batch(NamedTuple):
@@ -192,9 +193,8 @@ class NameDataset(Dataset):
     characters (`questions.encode_question` does so in evaluation too). Both tensors are `block_size - 1` long.
     """
 
-    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str, first_line: int = 1):
-        """`data` is TSV text: a question, a tab and an answer on each line. `first_line` is the first one's number in its
-        file.
+    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str):
+        """`data` is TSV text: a question, a tab and an answer on each line.
 
         Raises InputError, naming the line, when a line is malformed, does not fit, or has an unknown character.
         """
@@ -208,17 +208,14 @@ class NameDataset(Dataset):
         self.prompt_lengths = np.empty((len(self.data), 1), np.int64)  # of each question with its MASK
         self.answers: list[str] = []
         for i, line in enumerate(self.data):
-            where = f"line {first_line + i}"
-            prompt, answer = self._parse(line, where)
-            row = prompt + encode(answer, self.stoi, where) + [MASK]
-            if len(row) > self.block_size:
-                problem = f"is {len(row)} characters long with its masks, over {self.block_size}"
-                raise InputError(f"{where}: {problem}; it needs a model of --block_size {len(row)} or more")
-            self.rows[i, : len(row)], self.prompt_lengths[i] = row, len(prompt)
+            where = f"line {i + 1}"
+            question, answer = self._parse(line, where)
+            prompt, target = encode_pair(question, answer, self.stoi, self.block_size, where)
+            self.rows[i, : len(prompt + target)], self.prompt_lengths[i] = prompt + target, len(prompt)
             self.answers.append(answer)
 
-    def _parse(self, line: str, where: str) -> tuple[list[int], str]:
-        """The prompt and the answer of a line. Raises InputError when it is malformed."""
+    def _parse(self, line: str, where: str) -> tuple[str, str]:
+        """The question and the answer of a line. Raises InputError when it is malformed."""
         if line.count("\t") != 1:
             raise InputError(f"{where}: should be a question, a tab and an answer")
         question, answer = (part.strip() for part in line.split("\t"))
@@ -226,7 +223,7 @@ class NameDataset(Dataset):
             raise InputError(f"{where}: has no question before the tab")
         if not answer:
             raise InputError(f"{where}: has no answer after the tab")
-        return encode_question(question, self.stoi, self.block_size, where), answer
+        return question, answer
 
     def __len__(self) -> int:
         return len(self.data)
@@ -247,6 +244,22 @@ class NameDataset(Dataset):
         return x, y.masked_fill(torch.from_numpy(is_question), PAD)
 
 
+def readable_questions(corpus: CharCorruptionDataset, rows: Sequence[Row]) -> tuple[NameDataset, list[str]]:
+    """The questions, each with its first accepted answer, that the model can read; and for each of the others what is wrong,
+    "line 3: ...". Raises InputError when it can read none."""
+    lines, problems = [], []
+    for row in rows:
+        answer = accepted(row.answer)[0]
+        try:
+            encode_pair(row.question, answer, corpus.stoi, corpus.block_size, f"line {row.line}")
+            lines.append(f"{row.question}\t{answer}")
+        except InputError as error:
+            problems.append(str(error))
+    if not lines:
+        raise InputError(f"{problems[0]}; {NONE_READABLE}")
+    return NameDataset(corpus, "\n".join(lines)), problems
+
+
 def main() -> None:
     parser = Parser(description="Print four examples of a dataset.")
     parser.add_argument("dataset_type", choices=["namedata", "charcorruption"])
@@ -257,9 +270,9 @@ def main() -> None:
         dataset = CharCorruptionDataset(text, Sizes.block_size)
     if args.dataset_type == "namedata":
         path = find_corpus("birth_places_train.tsv")
-        text = read_text(path)
+        rows = read_training_rows(path)
         with naming_file(path):
-            dataset = NameDataset(dataset, text)
+            dataset, _ = readable_questions(dataset, rows)
     for _, (x, y) in zip(range(4), dataset):
         print("x:", decode(x.tolist(), dataset.itos))
         print("y:", decode(y.tolist(), dataset.itos))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-from dataset import CharCorruptionDataset, NameDataset
+from dataset import CharCorruptionDataset, NameDataset, readable_questions
 from engine import checkpoint
-from engine.files import check_writable, describe, find_corpus, naming_file, read_text
+from engine.files import InputError, check_writable, describe, find_corpus, naming_file, read_text, warn
 from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import encode_questions, read_questions, skip_header
+from questions import encode_question, read_rows, read_training_rows
 from utils import set_seed
 
 
@@ -43,21 +45,44 @@ def load_corpus(path: str, block_size: int = Sizes.block_size) -> CharCorruption
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> NameDataset:
-    """The questions to finetune on. Raises InputError when they cannot be used."""
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str]]:
+    """The questions to finetune on that the model can read, and for each of the others what is wrong. Raises InputError when
+    they cannot be used, or all are unreadable."""
     found = find_corpus(path)
-    text, first_line = skip_header(read_text(found), found)
+    rows = read_training_rows(found)
     with naming_file(found):
-        names = NameDataset(corpus, text, first_line)
+        names, problems = readable_questions(corpus, rows)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    return names
+    return names, problems
 
 
-def load_questions(found: Path, corpus: CharCorruptionDataset) -> tuple[list[str], list[str] | None, list[list[int]]]:
-    """The questions of a file, their answers, if it has any, and their prompts. Raises InputError, naming the line."""
-    questions, answers = read_questions(found)
-    print(f"Questions: {describe(found)}: {len(questions):,}")
-    return questions, answers, encode_questions(questions, corpus.stoi, corpus.block_size, found)
+class Questions(NamedTuple):
+    """The questions of a file for evaluation."""
+
+    texts: list[str]
+    answers: list[str] | None  # see questions.accepted
+    prompts: list[list[int]]  # an empty one for each question that the model cannot read
+    problems: list[str]  # what is wrong with each of these: "line 3: ..."
+
+
+def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
+    """The questions of a file. Raises InputError when the file is malformed."""
+    rows, prompts, problems = read_rows(found), [], []
+    for row in rows:
+        try:
+            prompts.append(encode_question(row.question, corpus.stoi, corpus.block_size, f"line {row.line}"))
+        except InputError as error:
+            prompts.append([])
+            problems.append(str(error))
+    print(f"Questions: {describe(found)}: {len(rows):,}")
+    answers = [row.answer for row in rows] if rows[0].answer else None
+    return Questions([row.question for row in rows], answers, prompts, problems)
+
+
+def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:
+    """Warns on stderr of the questions that the model cannot read. `problems` says of each what is wrong."""
+    if problems:
+        warn(f"{path}: {len(problems)} of {total} questions cannot be read and {consequence}; the first: {problems[0]}")
 
 
 def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dropout: float = 0.1) -> GPT:

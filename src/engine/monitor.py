@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from dataset import CharCorruptionDataset, pack, shift
 from evaluation import probes
-from generation import generate
+from generation import generate, generate_answers
 from questions import MAX_ANSWER, score
 from trainer import Trainer
 from vocabulary import MASK, PAD, decode
@@ -85,7 +85,7 @@ class Monitor:
         start_position: int = 0,
         longest_answer: int = 0,
     ):
-        """`prompts` are the encoded `questions`. Documents begin at `start_position`, as in training. Answers may be as long
+        """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`, as in training. Answers may be as long
         as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.questions, self.answers, self.prompts = questions, answers, prompts
@@ -114,7 +114,7 @@ class Monitor:
         completions = generate(model, self.documents, self.max_answer, PAD, self.start_position)
         shown = list(zip(map(self.decode, self.documents), map(self.decode, completions)))
         if self.prompts:
-            predictions = list(map(self.decode, generate(model, self.prompts, self.max_answer, MASK)))
+            predictions = list(map(self.decode, generate_answers(model, self.prompts, self.max_answer)))
             shown += list(zip(self.questions, predictions))[:10]
         if self.answers:
             self.score = total, correct = score(self.answers, predictions)

@@ -21,12 +21,14 @@ from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import (
+    Questions,
     check_training_outputs,
     find_sizes,
     load_corpus,
     load_finetuning,
     load_questions,
     make_model,
+    warn_of_unreadable,
 )
 from engine.monitor import Monitor, RobustWriter
 from engine.sizes import Sizes
@@ -48,10 +50,10 @@ def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
     sizes = find_sizes(args)
     corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
-    names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
+    names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
     phase = choose_phase(args, sizes)
     dataset = build_dataset(phase, corpus, names)
-    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
+    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
     run = fingerprint(args, sizes, corpus, model)
@@ -60,14 +62,15 @@ def train_alone(args: Namespace) -> None:
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
         resume(trainer, run)
-    warn_of_input(args, dataset, names)
+    warn_of_input(args, dataset, names, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
     writer = open_writer(args, phase, trainer.steps + 1) if first else None
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
-        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
+        asked = evaluation[:3] if evaluation else ()
+        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest)
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -108,12 +111,18 @@ def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
 
 
-def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) -> None:
-    """Warns on stderr of what is probably not meant: few views, unknown wording, another recipe than in pretraining."""
+def warn_of_input(
+    args: Namespace, dataset: Dataset, names: NameDataset | None, problems: list[str], evaluation: Questions | None
+) -> None:
+    """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
+    unknown wording, another recipe than in pretraining."""
     if isinstance(dataset, ClozeDataset):
         report_views(dataset)
     if names:
+        warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+    if evaluation:
+        warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None
