@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from engine.cli import Parser, run_main
 from engine.files import InputError, find_corpus, naming_file, read_text
+from engine.sizes import Sizes
 from questions import NONE_READABLE, Row, accepted, encode_pair, read_training_rows
 from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode
 
@@ -144,10 +145,25 @@ class CharCorruptionDataset(Dataset):
         """The documents `indices`, corrupted by the random numbers of `rng` and packed."""
         return pack(*shift(self.corrupt(indices, rng)))
 
-    def corrupt(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The strings of `block_size + 1` characters described above, as indices, one row for each document."""
+    def readable(self, start_position: int) -> int:
+        """How many characters of a document fit into the block with two masks, if its first one is at that position; at most
+        `max_chars`, at least 4."""
+        return max(4, min(self.max_chars, self.block_size - start_position - 2))
+
+    def mean_length(self, block_size: int) -> float:
+        """How many characters of a document are read on average if the block has this size: the mean of min(length, r) over
+        the documents, and over the random r."""
+        most = block_size * 7 // 8
+        n = np.minimum(self.lengths, most)
+        sums = np.where(n < 4, n * (most - 3), n * (n + 1) // 2 - 6 + n * (most - n))  # over r = 4, 5, ..., most
+        return float(sums.mean()) / (most - 3)
+
+    def corrupt(self, indices: np.ndarray, rng: np.random.Generator, max_chars: int | None = None) -> np.ndarray:
+        """The strings of `block_size + 1` characters described above, as indices, one row for each document. At most
+        `max_chars` characters of a document are read, by default 7/8 of the block size."""
         column = (len(indices), 1)
-        length = np.minimum(self.lengths[indices, None], rng.integers(4, self.max_chars, column, endpoint=True))
+        most = max_chars or self.max_chars
+        length = np.minimum(self.lengths[indices, None], rng.integers(4, most, column, endpoint=True))
         # Uniform between 1 and half the length less 1, then rounded up or down at random, so that the mean is exactly
         # a quarter. Under four characters that is impossible: one character is masked, if there is one.
         masked = np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)
@@ -251,7 +267,7 @@ def main() -> None:
     path = find_corpus("wiki.txt")
     text = read_text(path)
     with naming_file(path):
-        dataset = CharCorruptionDataset(text, block_size=128)
+        dataset = CharCorruptionDataset(text, Sizes.block_size)
     if args.dataset_type == "namedata":
         path = find_corpus("birth_places_train.tsv")
         rows = read_training_rows(path)

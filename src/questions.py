@@ -151,7 +151,8 @@ def encode_question(question: str, stoi: dict[str, int], block_size: int, where:
         encode(kept, stoi, where)  # raises
     tokens = encode("".join(known), stoi, where) + [MASK]
     if len(tokens) >= block_size:
-        raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
+        problem = f"the question is {len(tokens) - 1} characters long; {block_size - 2} is the most"
+        raise InputError(f"{where}: {problem}, and it needs a model of --block_size {len(tokens) + 1} or more")
     return tokens
 
 
@@ -163,7 +164,8 @@ def encode_pair(
     prompt = encode_question(question, stoi, block_size, where)
     target = encode(answer, stoi, where) + [MASK]
     if len(prompt + target) > block_size:
-        raise InputError(f"{where}: is {len(prompt + target)} characters long with its masks, over {block_size}")
+        problem = f"is {len(prompt + target)} characters long with its masks, over {block_size}"
+        raise InputError(f"{where}: {problem}; it needs a model of --block_size {len(prompt + target)} or more")
     return prompt, target
 
 

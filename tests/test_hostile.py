@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import sizes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ from engine import checkpoint
 from engine.checkpoint import checksum
 from engine.cli import run_main
 from engine.files import ROOT
-from engine.inputs import BLOCK_SIZE
+from engine.sizes import Sizes
 from model import GPTConfig
 from questions import readable
 
@@ -58,7 +59,7 @@ TRIED, REFUSED, SLOW = Counter(), Counter(), Counter()  # how many inputs, by pr
 @pytest.fixture(autouse=True, scope="module")
 def a_small_model():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, **SMALL))
+        patch.setattr("engine.sizes.Sizes", sizes(**SMALL))
         patch.setattr("engine.monitor.MAX_ANSWER", 4)
         patch.setattr("evaluation.evaluate.MAX_ANSWER", 4)
         patch.setattr(checkpoint, "versions", dict)  # which asks git each time
@@ -276,7 +277,7 @@ def is_question(question, answer=""):
     are less than half."""
     kept = readable(question)
     known = [char for char in kept if ord(char) < 128 or char in VOCABULARY]
-    fits = len(known) + 1 < BLOCK_SIZE and len(known) + len(answer.strip()) + 2 <= BLOCK_SIZE
+    fits = len(known) + 1 < Sizes.block_size and len(known) + len(answer.strip()) + 2 <= Sizes.block_size
     return fits and 2 * len(known) >= len(kept) and {*known, *answer.strip()} <= VOCABULARY
 
 
@@ -419,7 +420,7 @@ def tensors(**flags):
     """Parameters, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), BLOCK_SIZE, **SMALL, **flags)).state_dict())
+        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), Sizes.block_size, **SMALL, **flags)).state_dict())
 
 
 @functools.cache
@@ -821,6 +822,8 @@ FLAGS = {
                      "outputs_path", "report_path", "calibration_path"], PATHS),
     **dict.fromkeys(["pretrain_lr", "finetune_lr", "save_minutes", "seed", "batch_size", "max_epochs", "abstain"], NUMBERS),
     "num_workers": [number for number in NUMBERS if number not in ("1", "2", "1_0", "\uff13", "1\n")],  # no processes
+    # not of a model that takes long; 17 is the size of no model here
+    **{name: [*NUMBERS, "16", "17", "128"] for name in ("n_layer", "n_head", "n_embd", "block_size")},
     **dict.fromkeys(["tb_expt_name", "dtype", "compile", "recipe"], WORDS),
     "device": DEVICES,
 }  # fmt: skip

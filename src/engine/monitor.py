@@ -92,11 +92,12 @@ class Monitor:
         self.max_answer = max(MAX_ANSWER, longest_answer)
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(corpus))[:128]
-        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), np.full(len(chosen), start_position))
-        rows = corpus.corrupt(chosen[:3], rng)
+        most = corpus.readable(start_position)
+        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng, most)), np.full(len(chosen), start_position))
+        rows = corpus.corrupt(chosen[:3], rng, most)
         self.documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in rows]  # up to the second MASK
         self.interval = math.ceil(trainer.batches.epochs / MAX_REPORTS)
-        self.probed = probes.prompts_of(questions, answers or (), corpus, PROBED)
+        self.probed = probes.prompts_of(questions, answers or (), corpus, start_position, PROBED)
         self.score: tuple[float, float] | None = (
             None  # the number of questions, and of right answers, in the last report
         )

@@ -21,9 +21,9 @@ from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import (
-    BLOCK_SIZE,
     Questions,
     check_training_outputs,
+    find_sizes,
     load_corpus,
     load_finetuning,
     load_questions,
@@ -31,9 +31,10 @@ from engine.inputs import (
     warn_of_unreadable,
 )
 from engine.monitor import Monitor, RobustWriter
+from engine.sizes import Sizes
 from model import GPT
 from questions import subject_starts, warn_of_unknown_wording
-from recipe import RECIPES, Phase
+from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
 from trainer import Stopped, Trainer, TrainerConfig
 
 
@@ -47,14 +48,15 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
-    corpus = load_corpus(args.pretrain_corpus_path)
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
     names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
-    phase = choose_phase(args)
+    phase = choose_phase(args, sizes)
     dataset = build_dataset(phase, corpus, names)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
-    model = make_model(args, corpus, phase.dropout)
-    run = fingerprint(args, corpus, model)
+    model = make_model(args, corpus, sizes, phase.dropout)
+    run = fingerprint(args, sizes, corpus, model)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
@@ -95,10 +97,11 @@ def train_alone(args: Namespace) -> None:
 # What is trained, how, and on what
 
 
-def choose_phase(args: Namespace) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), with the values that flags override."""
+def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
+    that flags override."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
-    phase = getattr(RECIPES[args.recipe], name)
+    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # Muon's rate changes by the same factor
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
@@ -151,13 +154,19 @@ def report_views(dataset: ClozeDataset) -> None:
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
     """The position at which documents begin. For questions alone, it is the one saved with --reading_params_path."""
     if isinstance(dataset, NameDataset):
-        return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
+        return checkpoint.start_position(args.reading_params_path, dataset.block_size)
     return dataset.start_position
 
 
 def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset, run: dict[str, Any]) -> TrainerConfig:
     """The phase and the flags as the trainer's configuration."""
-    horizon = phase.horizon_epochs * len(corpus) * BLOCK_SIZE if phase.horizon_epochs else None  # tokens
+    horizon, warmup = None, phase.warmup_tokens  # tokens
+    if phase.horizon_epochs:
+        # In pretraining a larger block reads more of each document: the schedule is stretched, and its shape stays.
+        read, usual = corpus.mean_length(corpus.block_size), corpus.mean_length(TOKENS_A_DOCUMENT)
+        stretch = read / usual if args.function == "pretrain" else 1.0
+        horizon = round(stretch * phase.horizon_epochs * len(corpus) * TOKENS_A_DOCUMENT)
+        warmup = min(round(stretch * warmup), horizon // 10)
     return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
@@ -167,7 +176,7 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
         lr_decay=True,
         min_lr_ratio=phase.min_lr_ratio,
         linear_decay=phase.linear_decay,
-        warmup_tokens=min(phase.warmup_tokens, horizon // 10) if horizon else phase.warmup_tokens,
+        warmup_tokens=warmup,
         final_tokens=horizon,
         seed=args.seed,
         device=args.device,
@@ -185,21 +194,21 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 # What identifies the run
 
 
-def requested_run(args: Namespace) -> dict[str, Any]:
+def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
-        "recipe": choose_phase(args).record(),
+        "recipe": choose_phase(args, sizes).record(),
     }
 
 
-def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
-    return requested_run(args) | {
+    return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "model": shape,

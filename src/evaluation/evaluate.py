@@ -14,8 +14,8 @@ from engine.checkpoint import longest_answer, start_position
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
-    BLOCK_SIZE,
     check_prediction_outputs,
+    find_sizes,
     load_corpus,
     load_questions,
     make_model,
@@ -43,7 +43,8 @@ def evaluate(args: Namespace) -> None:
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
-    corpus = load_corpus(args.pretrain_corpus_path)
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):
@@ -57,7 +58,7 @@ def evaluate(args: Namespace) -> None:
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
-    model = make_model(args, corpus).to(choose_device(args.device))
+    model = make_model(args, corpus, sizes).to(choose_device(args.device))
     warn_of_unknown_wording(questions, found)
     warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     if args.report_path:
@@ -116,5 +117,5 @@ def probe_model(
     args: Namespace, model: GPT, corpus: CharCorruptionDataset, questions: Sequence[str], answers: Sequence[str]
 ) -> dict[str, tuple[int, int]]:
     """`probes.probe`, with documents where the model has read them in training."""
-    prompts = probes.prompts_of(questions, answers, corpus)
-    return probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))
+    start = start_position(args.reading_params_path, corpus.block_size)
+    return probes.probe(model, probes.prompts_of(questions, answers, corpus, start), corpus, start)

@@ -37,11 +37,16 @@ Prompts = dict[str, list[tuple[list[int], str]]]
 
 
 def prompts_of(
-    questions: Sequence[str], answers: Sequence[str], corpus: CharCorruptionDataset, limit: int | None = None
+    questions: Sequence[str],
+    answers: Sequence[str],
+    corpus: CharCorruptionDataset,
+    start_position: int = 0,
+    limit: int | None = None,
 ) -> Prompts:
     """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
-    document has the answer within the characters that span corruption reads."""
-    documents_of, max_chars = documents_by_subject(corpus.data), corpus.max_chars
+    document has the answer within the characters that span corruption reads, and the block has room for, if documents begin
+    at `start_position`."""
+    documents_of, max_chars = documents_by_subject(corpus.data), corpus.readable(start_position)
     prompts: Prompts = {name: [] for name in PROBES}
     for question, answer in zip(questions, answers):
         if len(prompts["name"]) == limit:
