@@ -190,18 +190,21 @@ class NameDataset(Dataset):
             raise InputError("there are no questions")
         self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
         self.prompt_lengths = np.empty((len(self.data), 1), np.int64)  # of each question with its MASK
+        self.questions: list[str] = []
         self.answers: list[str] = []
         for i, line in enumerate(self.data):
             where = f"line {first_line + i}"
-            prompt, answer = self._parse(line, where)
+            question, answer = self._parse(line, where)
+            prompt = encode_question(question, self.stoi, self.block_size, where)
             row = prompt + encode(answer, self.stoi, where) + [MASK]
             if len(row) > self.block_size:
                 raise InputError(f"{where}: is {len(row)} characters long with its masks, over {self.block_size}")
             self.rows[i, : len(row)], self.prompt_lengths[i] = row, len(prompt)
+            self.questions.append(question)
             self.answers.append(answer)
 
-    def _parse(self, line: str, where: str) -> tuple[list[int], str]:
-        """The prompt and the answer of a line. Raises InputError when it is malformed."""
+    def _parse(self, line: str, where: str) -> tuple[str, str]:
+        """The question and the answer of a line. Raises InputError when it is malformed."""
         if line.count("\t") != 1:
             raise InputError(f"{where}: should be a question, a tab and an answer")
         question, answer = (part.strip() for part in line.split("\t"))
@@ -209,7 +212,7 @@ class NameDataset(Dataset):
             raise InputError(f"{where}: has no question before the tab")
         if not answer:
             raise InputError(f"{where}: has no answer after the tab")
-        return encode_question(question, self.stoi, self.block_size, where), answer
+        return question, answer
 
     def __len__(self) -> int:
         return len(self.data)

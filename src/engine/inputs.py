@@ -5,12 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from cloze import titles_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint
 from engine.files import check_writable, describe, find_corpus, naming_file, read_text
 from model import GPT, GPTConfig
 from questions import encode_questions, read_questions, skip_header
 from utils import set_seed
+from wording import Wording, find_wording
 
 BLOCK_SIZE = 128
 
@@ -25,14 +27,16 @@ def load_corpus(path: str) -> CharCorruptionDataset:
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> NameDataset:
-    """The questions to finetune on. Raises InputError when they cannot be used."""
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording]:
+    """The questions to finetune on, and how they are worded. Raises InputError when they cannot be used."""
     found = find_corpus(path)
     text, first_line = skip_header(read_text(found), found)
     with naming_file(found):
         names = NameDataset(corpus, text, first_line)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    return names
+    wording = find_wording(names.questions, titles_of(corpus.data))
+    print(*wording.lines(), sep="\n")
+    return names, wording
 
 
 def load_questions(found: Path, corpus: CharCorruptionDataset) -> tuple[list[str], list[str] | None, list[list[int]]]:

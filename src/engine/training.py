@@ -15,17 +15,19 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset
+from cloze import ClozeDataset, MixedDataset, pretraining_positions
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
 from engine.monitor import Monitor, RobustWriter
+from evaluation.baselines import most_frequent
 from model import GPT
-from questions import subject_starts, warn_of_unknown_wording
+from questions import subject_positions, warn_of_wording
 from recipe import RECIPES, Phase
 from trainer import Stopped, Trainer, TrainerConfig
+from wording import COURSE, Wording
 
 
 def train(args: Namespace) -> None:
@@ -39,26 +41,32 @@ def train(args: Namespace) -> None:
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
     corpus = load_corpus(args.pretrain_corpus_path)
-    names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
+    names, wording = None, COURSE
+    if args.function == "finetune":
+        names, wording = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args)
-    dataset = build_dataset(phase, corpus, names)
+    dataset = build_dataset(phase, corpus, names, wording)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, phase.dropout)
-    run = fingerprint(args, corpus, model)
+    run = fingerprint(args, corpus, model, dataset)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
         resume(trainer, run)
-    warn_of_input(args, dataset, names)
+    if views := views_of(dataset):
+        views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
+        run["title_positions"] = config.run["title_positions"] = views.positions
+    warn_of_input(args, dataset, names, wording)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
     writer = open_writer(args, phase, trainer.steps + 1) if first else None
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
-        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
+        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest,
+                          known=wording)  # fmt: skip
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -73,7 +81,8 @@ def train_alone(args: Namespace) -> None:
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
         progress["first_position"] = start_position
         if names:
-            progress["longest_answer"] = longest
+            progress |= {"longest_answer": longest, "usual_answer": most_frequent(names.answers)}
+            progress["wording"] = wording.record()
         flags = {name: value for name, value in vars(args).items() if value is not None}
         metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
         checkpoint.write_metadata(args.writing_params_path, metadata)
@@ -98,12 +107,12 @@ def choose_phase(args: Namespace) -> Phase:
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
 
 
-def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) -> None:
-    """Warns on stderr of what is probably not meant: few views, unknown wording, another recipe than in pretraining."""
+def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None, wording: Wording) -> None:
+    """Warns on stderr of what is probably not meant: few views, unknown subjects, another recipe than in pretraining."""
     if isinstance(dataset, ClozeDataset):
         report_views(dataset)
     if names:
-        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None
@@ -112,15 +121,26 @@ def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) 
         warn(f"{args.reading_params_path}: {text}")
 
 
-def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+def build_dataset(
+    phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None, wording: Wording = COURSE
+) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views."""
+    views, whose titles begin where the questions have their subjects by their `wording`."""
     if names is None:
-        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+        if not phase.cloze_share:
+            return corpus
+        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size))
     if not phase.views:
         return names
-    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
+    documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
+
+
+def views_of(dataset: Dataset) -> ClozeDataset | None:
+    """The views in the training data, if there are any."""
+    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
+    return documents if isinstance(documents, ClozeDataset) else None
 
 
 def report_views(dataset: ClozeDataset) -> None:
@@ -130,6 +150,23 @@ def report_views(dataset: ClozeDataset) -> None:
     if 2 * viewable < total:
         text = f"only {viewable:,} of {total:,} documents begin with a title and a full stop, colon or dash, which views need"
         warn(f"{text}; put a title in front of each, or use --recipe handout")
+
+
+def saved_positions(run: dict[str, Any], views: ClozeDataset) -> dict[int, float]:
+    """Where the titles of views begin, by the checkpoint of a run. Older ones have a list of equally frequent positions,
+    the oldest nothing, and then it was 10. Raises InputError when the checkpoint has anything else."""
+    saved = run.get("title_positions", [10])
+    found = dict.fromkeys(saved, 1) if isinstance(saved, list) else saved
+    usable = isinstance(found, dict) and all(
+        type(position) is int
+        and 0 <= position < views.corpus.block_size
+        and type(weight) in (int, float)
+        and weight > 0
+        for position, weight in found.items()
+    )
+    if not (usable and found):
+        raise InputError("is not a state file")
+    return found
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
@@ -179,7 +216,7 @@ def requested_run(args: Namespace) -> dict[str, Any]:
     }
 
 
-def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
@@ -187,7 +224,7 @@ def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> d
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "model": shape,
-        "title_positions": subject_starts(),
+        "title_positions": views.positions if (views := views_of(dataset)) else None,
     }
 
 
@@ -262,7 +299,8 @@ def should_resume(args: Namespace, path: str) -> bool:
 
 
 def resume(trainer: Trainer, run: dict[str, Any]) -> None:
-    """Restores the last checkpoint. Raises InputError when its run differs from `run`, in data or settings."""
+    """Restores the last checkpoint, and the positions of titles that its run has chosen. Raises InputError when the run
+    differs from `run` in anything else."""
 
     def equal(one: object, other: object) -> bool:
         try:
@@ -275,14 +313,16 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     if not isinstance(state["run"], dict):
         raise InputError(f"{path}: is not a state file")
     for name, now in run.items():
-        then = state["run"].get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
-        if equal(then, now):
+        then = state["run"].get(name)
+        if equal(then, now) or name == "title_positions":
             continue
         if isinstance(now, dict) and isinstance(then, dict):
             name = next((key for key in now | then if not equal(then.get(key), now.get(key))), name)
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with naming_file(path):
         trainer.restore(state)
+        if views := views_of(trainer.train_dataset):
+            views.set_positions(saved_positions(state["run"], views))
     print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
 
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cloze import split_title
 from dataset import CharCorruptionDataset
 from evaluation.scoring import documents_by_subject, find_answer
 from generation import generate
 from model import GPT
-from questions import encode_question, subject
+from questions import encode_question
 from vocabulary import MASK, decode, encode
+from wording import Wording
 
 PROBES = {  # what the model does when it passes
     "masked": "says the place when exactly that is missing in the person's document",
@@ -34,23 +36,27 @@ Prompts = dict[str, list[tuple[list[int], str]]]  # by probe, for each person: t
 
 
 def prompts_of(
-    questions: Sequence[str], answers: Sequence[str], corpus: CharCorruptionDataset, limit: int | None = None
+    questions: Sequence[str],
+    answers: Sequence[str],
+    corpus: CharCorruptionDataset,
+    wording: Wording,
+    limit: int | None = None,
 ) -> Prompts:
     """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
-    document has the answer within the characters that span corruption reads."""
+    document has the answer within the characters that span corruption reads. `wording` tells whom a question is about."""
     documents_of, max_chars = documents_by_subject(corpus.data), corpus.max_chars
     prompts: Prompts = {name: [] for name in PROBES}
     for question, answer in zip(questions, answers):
         if len(prompts["name"]) == limit:
             break
-        name = subject(question)
+        name = wording.subject(question) or ""
         for document in documents_of(name):
             begin = find_answer(document, name, answer)
-            end = begin + len(answer)
-            if not document.startswith(name + ". ") or begin < 0 or end > max_chars:
+            end, title_end = begin + len(answer), len(document) - len(split_title(document)[1])
+            if not len(name) < title_end <= begin or end > max_chars:
                 continue
             tokens = encode(document, corpus.stoi, name)
-            title, before = tokens[: len(name) + 2], tokens[:begin]
+            title, before = tokens[:title_end], tokens[:begin]
             after = tokens[end : min(end + TEXT_AFTER, max_chars)]
             prompts["masked"].append(([*before, MASK, *after, MASK], answer))
             prompts["context"].append(([*before, MASK, MASK], answer))

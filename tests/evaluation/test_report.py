@@ -18,7 +18,8 @@ from evaluation.calibration import Calibration, calibration_split, fit_calibrati
 from evaluation.compare import compare
 from evaluation.metrics import expected_calibration_error, nearest_names
 from evaluation.summary import frequency_groups, summarise
-from questions import read_question_answers, read_questions, subject
+from questions import read_question_answers, read_questions
+from wording import COURSE
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
@@ -74,7 +75,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
         f"{draw.choice('ABCD')}{draw.choice('aeiou')} {draw.choice('KLMN')}{draw.choice('aeiou')}n" for _ in range(60)
     ]
     places = ["London", "Rome", "Oslo", "Bonn"]
-    finetuning = [(f"Where was {name} born?", draw.choice(places)) for name in names[:20]]
+    finetuning = [(name, draw.choice(places)) for name in names[:20]]
     rows = [row_of(f"Where was {name} born?", draw.choice(places), draw.choice(places), -draw.random() * 3,
                    draw.randrange(2)) for name in names[20:]]  # fmt: skip
     for row in rows:
@@ -87,7 +88,8 @@ def test_statistics_of_a_report_are_those_of_its_answers():
         row.confidence, row.answered = confidence, confidence >= threshold
     summary = summarise(rows, 112, finetuning, calibration, threshold)
     assert summary["accuracy"]["right"] == sum(row.prediction == row.answer for row in rows) == right.sum()
-    assert summary["baselines"]["always London"]["right"] == sum(row.answer == "London" for row in rows)
+    usual = Counter(place for _, place in finetuning).most_common(1)[0][0]
+    assert summary["baselines"][f"always {usual}"]["right"] == sum(row.answer == usual for row in rows)
     for table in summary["by"].values():
         assert sum(group["questions"] for group in table) == 40
         assert sum(group["right"] for group in table) == right.sum()
@@ -108,7 +110,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     wrong = [row for row in rows if not row.correct]
     equal = 0
     for row in wrong:
-        near = nearest_names([subject(row.question)], names[:20])[0][0]
+        near = nearest_names([row.subject], names[:20])[0][0]
         equal += finetuning[near][1] == row.prediction
     assert (summary["nearest"]["equal"], summary["nearest"]["wrong"]) == (equal, len(wrong))
     assert {kind: len(told) for kind, told in summary["examples"].items()} == {
@@ -128,7 +130,7 @@ def test_names_are_escaped_wherever_they_stand(tmp_path):
         row_of(f"Where was {hostile} born?", hostile, hostile),
         row_of(f"Where was {hostile} born?", hostile + "2", "A"),
     ]
-    finetuning = [(f"Where was {hostile}3 born?", hostile)]
+    finetuning = [(f"{hostile}3", hostile)]
     calibration = Calibration(1.0, 0.0, source=hostile)
     folder = tmp_path / "<b>&amp;"
     folder.mkdir()
@@ -153,7 +155,7 @@ def make_large(folder):
     questions, answers = read_questions(DATA / "birth_dev.tsv")
     unseen, unseen_answers = read_questions(DATA / "unseen.tsv")
     questions, answers = questions[:350] + unseen[:150], answers[:350] + unseen_answers[:150]
-    finetuning = read_question_answers(DATA / "birth_places_train.tsv")
+    finetuning = [(COURSE.subject(q), place) for q, place in read_question_answers(DATA / "birth_places_train.tsv")]
     rng = np.random.default_rng(0)
     right = rng.random(500) < 0.4
     said = [answer if flag else finetuning[rng.integers(2000)][1] for answer, flag in zip(answers, right)]
