@@ -121,7 +121,7 @@ def find_wording(questions: Sequence[str], titles: Iterable[str], known: Wording
         explained = [question for question in followers.pop(best) if question in unexplained]
         if len(explained) < enough:
             break
-        if is_needed(best, explained, enough, templates, contexts, len(contexts) - len(unexplained)):
+        if is_needed(best, explained, enough, templates, contexts, {best, *followers}):
             templates.append(best)
             for question in explained:
                 support.subtract(unexplained.pop(question))
@@ -139,9 +139,9 @@ def is_needed(
     enough: int,
     templates: Sequence[Template],
     contexts: dict[str, set[Template]],
-    titled: int,
+    candidates: set[Template],
 ) -> bool:
-    """Whether a template says more than chance, by the questions that only it explains; the `templates` explain `titled`.
+    """Whether a template, `new` of the `candidates`, says more than chance by the questions that only it explains.
 
     The questions may follow one of the `templates` as well, without that having a title in them. "Where was the painter …
     born?" is needed beside "Where was … born?". But "Where was … Smith born?" is not, if Ada Smith has no document and Ada has
@@ -149,10 +149,11 @@ def is_needed(
     """
     if sum(all(t.subject(question) is None for t in templates) for question in explained) >= enough:
         return True
-    if new.before[-1:].isalnum() or new.after[:1].isalnum() or len(explained) < 3:  # cuts a word, or is rare
+    if new.before[-1:].isalnum() or new.after[:1].isalnum():  # it cuts a word
         return False
+    titled = sum(not around.isdisjoint(templates) for around in contexts.values())
     if not titled:
-        return 2 * len(explained) > len(contexts)
+        return 2 * len(explained) > sum(not around.isdisjoint(candidates) for around in contexts.values())
     if (1 - titled / len(contexts)) ** len(explained) > CHANCE:
         return False
     return all(around.isdisjoint(templates) for q, around in contexts.items() if new.subject(q) is not None)
