@@ -27,6 +27,7 @@ import torch
 
 from engine.files import ROOT, InputError, digest, read_bytes, reason, warn, write_atomically
 from variants import VARIANTS
+from wording import Wording
 
 if TYPE_CHECKING:
     from model import GPT
@@ -288,6 +289,17 @@ def longest_answer(params_path: str) -> int:
     """The length in characters of the longest answer in finetuning, by the metadata of these parameters; else 0."""
     length = (read_metadata(params_path) or {}).get("longest_answer", 0)
     return length if type(length) is int and length > 0 else 0
+
+
+def recorded_wording(params_path: str) -> Wording | None:
+    """How the questions of finetuning are worded, by the metadata of these parameters; None if that is not known."""
+    return Wording.from_record((read_metadata(params_path) or {}).get("wording"))
+
+
+def usual_answer(params_path: str) -> str | None:
+    """The most frequent answer in finetuning, by the metadata of these parameters; None if that is not known."""
+    answer = (read_metadata(params_path) or {}).get("usual_answer")
+    return answer if isinstance(answer, str) else None
 
 
 def start_position(params_path: str | None, block_size: int) -> int:

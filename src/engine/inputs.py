@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from cloze import titles_of
 from dataset import CharCorruptionDataset, NameDataset, readable_questions
 from engine import checkpoint
 from engine.files import InputError, check_writable, describe, find_corpus, naming_file, read_text, warn
@@ -15,6 +16,7 @@ from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
 from questions import encode_question, read_rows, read_training_rows
 from utils import set_seed
+from wording import Wording, find_wording
 
 
 def find_sizes(args: Namespace) -> Sizes:
@@ -45,15 +47,17 @@ def load_corpus(path: str, block_size: int = Sizes.block_size) -> CharCorruption
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str]]:
-    """The questions to finetune on that the model can read, and for each of the others what is wrong. Raises InputError when
-    they cannot be used, or all are unreadable."""
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording, list[str]]:
+    """The questions to finetune on that the model can read, how they are worded, and for each of the others what is wrong.
+    Raises InputError when they cannot be used, or all are unreadable."""
     found = find_corpus(path)
     rows = read_training_rows(found)
     with naming_file(found):
         names, problems = readable_questions(corpus, rows)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    return names, problems
+    wording = find_wording(names.questions, titles_of(corpus.data))
+    print(*wording.lines(), sep="\n")
+    return names, wording, problems
 
 
 class Questions(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset
+from cloze import ClozeDataset, MixedDataset, pretraining_positions
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
@@ -32,10 +32,12 @@ from engine.inputs import (
 )
 from engine.monitor import Monitor, RobustWriter
 from engine.sizes import Sizes
+from evaluation.baselines import most_frequent
 from model import GPT
-from questions import subject_starts, warn_of_unknown_wording
+from questions import subject_positions, warn_of_wording
 from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
 from trainer import Stopped, Trainer, TrainerConfig
+from wording import COURSE, Wording
 
 
 def train(args: Namespace) -> None:
@@ -50,19 +52,24 @@ def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
     sizes = find_sizes(args)
     corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
-    names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
+    names, wording, problems = None, COURSE, []
+    if args.function == "finetune":
+        names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args, sizes)
-    dataset = build_dataset(phase, corpus, names)
+    dataset = build_dataset(phase, corpus, names, wording)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
-    run = fingerprint(args, sizes, corpus, model)
+    run = fingerprint(args, sizes, corpus, model, dataset)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
         resume(trainer, run)
-    warn_of_input(args, dataset, names, problems, evaluation)
+    if views := views_of(dataset):
+        views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
+        run["title_positions"] = config.run["title_positions"] = views.positions
+    warn_of_input(args, dataset, names, wording, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
@@ -70,7 +77,8 @@ def train_alone(args: Namespace) -> None:
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
         asked = evaluation[:3] if evaluation else ()
-        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest)
+        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest,
+                          known=wording)  # fmt: skip
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -85,7 +93,8 @@ def train_alone(args: Namespace) -> None:
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
         progress["first_position"] = start_position
         if names:
-            progress["longest_answer"] = longest
+            progress |= {"longest_answer": longest, "usual_answer": most_frequent(names.answers)}
+            progress["wording"] = wording.record()
         flags = {name: value for name, value in vars(args).items() if value is not None}
         metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
         checkpoint.write_metadata(args.writing_params_path, metadata)
@@ -112,15 +121,20 @@ def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
 
 
 def warn_of_input(
-    args: Namespace, dataset: Dataset, names: NameDataset | None, problems: list[str], evaluation: Questions | None
+    args: Namespace,
+    dataset: Dataset,
+    names: NameDataset | None,
+    wording: Wording,
+    problems: list[str],
+    evaluation: Questions | None,
 ) -> None:
     """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
-    unknown wording, another recipe than in pretraining."""
+    unknown subjects, another recipe than in pretraining."""
     if isinstance(dataset, ClozeDataset):
         report_views(dataset)
     if names:
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
-        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
     if evaluation:
         warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
@@ -131,15 +145,26 @@ def warn_of_input(
         warn(f"{args.reading_params_path}: {text}")
 
 
-def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+def build_dataset(
+    phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None, wording: Wording = COURSE
+) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views."""
+    views, whose titles begin where the questions have their subjects by their `wording`."""
     if names is None:
-        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+        if not phase.cloze_share:
+            return corpus
+        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size))
     if not phase.views:
         return names
-    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
+    documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
+
+
+def views_of(dataset: Dataset) -> ClozeDataset | None:
+    """The views in the training data, if there are any."""
+    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
+    return documents if isinstance(documents, ClozeDataset) else None
 
 
 def report_views(dataset: ClozeDataset) -> None:
@@ -149,6 +174,23 @@ def report_views(dataset: ClozeDataset) -> None:
     if 2 * viewable < total:
         text = f"only {viewable:,} of {total:,} documents begin with a title and a full stop, colon or dash, which views need"
         warn(f"{text}; put a title in front of each, or use --recipe handout")
+
+
+def saved_positions(run: dict[str, Any], views: ClozeDataset) -> dict[int, float]:
+    """Where the titles of views begin, by the checkpoint of a run. Older ones have a list of equally frequent positions,
+    the oldest nothing, and then it was 10. Raises InputError when the checkpoint has anything else."""
+    saved = run.get("title_positions", [10])
+    found = dict.fromkeys(saved, 1) if isinstance(saved, list) else saved
+    usable = isinstance(found, dict) and all(
+        type(position) is int
+        and 0 <= position < views.corpus.block_size
+        and type(weight) in (int, float)
+        and weight > 0
+        for position, weight in found.items()
+    )
+    if not (usable and found):
+        raise InputError("is not a state file")
+    return found
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
@@ -204,7 +246,9 @@ def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     }
 
 
-def fingerprint(args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(
+    args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset
+) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
@@ -212,7 +256,7 @@ def fingerprint(args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, mo
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "model": shape,
-        "title_positions": subject_starts(),
+        "title_positions": views.positions if (views := views_of(dataset)) else None,
     }
 
 
@@ -287,7 +331,8 @@ def should_resume(args: Namespace, path: str) -> bool:
 
 
 def resume(trainer: Trainer, run: dict[str, Any]) -> None:
-    """Restores the last checkpoint. Raises InputError when its run differs from `run`, in data or settings."""
+    """Restores the last checkpoint, and the positions of titles that its run has chosen. Raises InputError when the run
+    differs from `run` in anything else."""
 
     def equal(one: object, other: object) -> bool:
         try:
@@ -300,14 +345,16 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     if not isinstance(state["run"], dict):
         raise InputError(f"{path}: is not a state file")
     for name, now in run.items():
-        then = state["run"].get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
-        if equal(then, now):
+        then = state["run"].get(name)
+        if equal(then, now) or name == "title_positions":
             continue
         if isinstance(now, dict) and isinstance(then, dict):
             name = next((key for key in now | then if not equal(then.get(key), now.get(key))), name)
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with naming_file(path):
         trainer.restore(state)
+        if views := views_of(trainer.train_dataset):
+            views.set_positions(saved_positions(state["run"], views))
     print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
 
 
