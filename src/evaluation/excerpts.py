@@ -9,11 +9,11 @@ from evaluation.scoring import find_answer
 MAX_LENGTH = 260  # characters of a document that are shown
 LEAD = 80  # characters before the first mark, at most, when a document is cut
 
-Pieces = list[tuple[str, str]]  # parts of a text, and what each is: a key of `marks`, or "" for the rest
+Pieces = list[tuple[str, str]]  # parts of a text, and what each is: a value of `marks`, or "" for the rest
 
 
 def choose_document(documents: Sequence[str], name: str, answers: Sequence[str]) -> str | None:
-    """The first of the documents about `name` that has the first of the `answers`; else the second, and so on; else the
+    """The first of the documents about `name` that has the first of the `answers` as whole words; else the second, and so on; else the
     first document. None when there is none."""
     for answer in answers:
         for document in documents:
@@ -23,19 +23,21 @@ def choose_document(documents: Sequence[str], name: str, answers: Sequence[str])
 
 
 def excerpt(document: str, name: str, marks: Mapping[str, str]) -> Pieces:
-    """The document in pieces, of which those that are the phrases of `marks` have their key: with {"answer": "Rome"},
-    "Ada Kern. Born in Rome ." gives [("Ada Kern. Born in ", ""), ("Rome", "answer"), (" .", "")]. A phrase is looked for
-    as whole words outside of the name. A long document is cut around the first of them."""
+    """The document in pieces, of which those that are a phrase of `marks` have its value: with {"Rome": "right"},
+    "Ada Kern. Born in Rome ." gives [("Ada Kern. Born in ", ""), ("Rome", "right"), (" .", "")]. A phrase is looked for
+    as whole words outside of the name; of two that overlap, the earlier and longer one counts. A long document is cut
+    around the first of them."""
     found = sorted(
-        (begin, begin + len(phrase), key)
-        for key, phrase in marks.items()
+        (begin, -len(phrase), kind)
+        for phrase, kind in marks.items()
         if (begin := find_answer(document, name, phrase)) >= 0
     )
     first, last = cut(document, found[0][0] if found else 0)
     pieces, position = [("…", "")] if first else [], first
-    for begin, end, key in found:
+    for begin, minus_length, kind in found:
+        end = begin - minus_length
         if begin >= position and end <= last:  # neither inside of the phrase before it, nor cut off
-            pieces += [(document[position:begin], ""), (document[begin:end], key)]
+            pieces += [(document[position:begin], ""), (document[begin:end], kind)]
             position = end
     pieces += [(document[position:last], ""), ("…" if last < len(document) else "", "")]
     return [piece for piece in pieces if piece[0]]

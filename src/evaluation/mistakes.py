@@ -9,23 +9,22 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from evaluation.scoring import Prediction, find_answer
-from questions import subject
 
 KINDS = ("right", "level", "document", "other", "none")  # the first that fits counts
 MAX_WORDS = 4  # of an answer that is looked for beside another one
 
 
-def classify(rows: Sequence[Prediction], finetuning: Iterable[tuple[str, str]], documents: Iterable[str]) -> None:
+def classify(rows: Sequence[Prediction], known_answers: Iterable[str], documents: Iterable[str]) -> None:
     """Sets the `kind` of each row that has a right answer, by these rules, in this order:
 
     right     it is a right answer
     level     the question asks where, and the corpus writes the answer given and the right one side by side with a comma,
               as in "Paris, France", in one order more often than in the other (so lists do not count)
     document  it is another word of the documents about the subject
-    other     it is the answer to another question, of those asked or of finetuning
+    other     it is the answer to another question, of those asked or one of the `known_answers` (of finetuning)
     none      it is none of these
     """
-    answers = {answer for _, answer in finetuning}.union(*(row.right_answers for row in rows))
+    answers = set(known_answers).union(*(row.right_answers for row in rows))
     where = {text for row in rows if asks_where(row) for text in (row.prediction, *row.right_answers)}
     nested = neighbours(documents, where) if where else Counter()
 
@@ -35,7 +34,7 @@ def classify(rows: Sequence[Prediction], finetuning: Iterable[tuple[str, str]], 
         pairs = [(row.prediction, answer) for answer in row.right_answers] if asks_where(row) else []
         if any(nested[a, b] != nested[b, a] for a, b in pairs):
             return "level"
-        if any(find_answer(text, subject(row.question), row.prediction) >= 0 for text in row.texts):
+        if any(find_answer(text, row.subject or "", row.prediction) >= 0 for text in row.texts):
             return "document"
         return "other" if row.prediction in answers else "none"
 
@@ -90,6 +89,7 @@ def mistakes_of(rows: Sequence[Prediction]) -> dict[str, Any]:
             likeliest = max(some, key=lambda row: row.log_probability)
             kinds[kind]["example"] = {
                 "question": likeliest.question,
+                "subject": likeliest.subject,
                 "prediction": likeliest.prediction,
                 "answer": likeliest.answer,
             }

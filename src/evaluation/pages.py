@@ -21,7 +21,7 @@ from evaluation.provenance import provenance_line
 from evaluation.scoring import UNKNOWN, Prediction
 from evaluation.statistics import STATISTICS, interval_text
 from evaluation.summary import evenly_spaced
-from questions import subject
+from questions import accepted
 from vocabulary import MASK_CHAR
 
 if TYPE_CHECKING:  # the page alone needs it
@@ -53,6 +53,7 @@ def report_page(summary: dict[str, Any], rows: Sequence[Prediction]) -> str:
         statistics=[(s.header, s.text(summary), s.legend) for s in STATISTICS if s.value(summary) is not None],
         charts=charts,
         probes=PROBES,
+        by_subject=len({row.template for row in rows}) == 1,
         examples=[
             (kind, *split_examples(kind, summary["examples"][kind])) for kind in sorted(summary["examples"])[::-1]
         ],
@@ -116,13 +117,12 @@ def text_pieces(text: str) -> Pieces:
 
 def example_pieces(entry: dict[str, Any]) -> Pieces:
     """The document of an example, with the right answer and the one that was given marked."""
+    said = entry["prediction"]
     if "answer" not in entry:
-        marks = {"given": entry["prediction"]}
-    elif entry["prediction"] == entry["answer"]:
-        marks = {"right": entry["prediction"]}
+        marks = {said: "given"}
     else:
-        marks = {"right": entry["answer"], "said": entry["prediction"]}
-    return excerpt(entry["document"], subject(entry["question"]), {k: text for k, text in marks.items() if text})
+        marks = {said: "said"} | dict.fromkeys(accepted(entry["answer"]), "right")
+    return excerpt(entry["document"], entry.get("subject", ""), marks)
 
 
 def points(difference: float) -> str:
@@ -151,7 +151,7 @@ def environment() -> Environment:
     found.globals |= {"script": Markup(script), "digest": digest}
     found.filters |= {
         "percent": lambda share: unbroken(percent(share)), "interval": lambda found: unbroken(interval_text(found)),
-        "abstention": lambda found: unbroken(abstention_text(found)), "subject": subject, "pieces": text_pieces,
+        "abstention": lambda found: unbroken(abstention_text(found)), "pieces": text_pieces, "answer": lambda text: " or ".join(accepted(text)),
         "marked": example_pieces, "points": points, "p_text": p_text,
     }  # fmt: skip
     return found

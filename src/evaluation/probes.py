@@ -12,17 +12,21 @@ the place is ignored, except after a question: span corruption does not teach a 
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from cloze import split_title
 from dataset import CharCorruptionDataset
+from engine.files import InputError
 from evaluation.metrics import accuracy_with_interval
 from evaluation.scoring import documents_by_subject, find_answer
 from generation import generate
 from model import GPT
-from questions import encode_question, subject
+from questions import accepted, encode_question, is_right
 from vocabulary import MASK, decode, encode
+from wording import Wording
 
 PROBES = {  # what the model does, in short, and when it passes
     "masked": ("Fill the gap", "says the place when exactly that is missing in the person's document"),
@@ -33,33 +37,44 @@ PROBES = {  # what the model does, in short, and when it passes
 TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place
 CONTINUATION = 16  # characters that `name` expects after the name and its full stop
 
-Prompts = dict[str, list[tuple[list[int], str]]]  # by probe, for each person: the tokens, and the expected text
+# By probe, for each person: the tokens, and the expected text; of a question, the accepted answers (questions.accepted).
+Prompts = dict[str, list[tuple[list[int], str]]]
 Texts = dict[str, list[str]]  # by probe, for each person: what the model says
 
 
 def prompts_of(
-    questions: Sequence[str], answers: Sequence[str], corpus: CharCorruptionDataset, limit: int | None = None
+    questions: Sequence[str],
+    answers: Sequence[str],
+    corpus: CharCorruptionDataset,
+    wording: Wording,
+    start_position: int = 0,
+    limit: int | None = None,
 ) -> Prompts:
     """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
-    document has the answer within the characters that span corruption reads."""
-    documents_of, max_chars = documents_by_subject(corpus.data), corpus.max_chars
+    document has the answer within the characters that span corruption reads, and the block has room for, if documents begin
+    at `start_position`. `wording` tells whom a question is about."""
+    documents_of, max_chars = documents_by_subject(corpus.data), corpus.readable(start_position)
     prompts: Prompts = {name: [] for name in PROBES}
     for question, answer in zip(questions, answers):
         if len(prompts["name"]) == limit:
             break
-        name = subject(question)
-        for document in documents_of(name):
-            begin = find_answer(document, name, answer)
-            end = begin + len(answer)
-            if not document.startswith(name + ". ") or begin < 0 or end > max_chars:
+        name = wording.subject(question) or ""
+        try:
+            prompt = encode_question(question, corpus.stoi, corpus.block_size, question)
+        except InputError:  # the model cannot read it
+            continue
+        for document, right in itertools.product(documents_of(name), accepted(answer)):
+            begin = find_answer(document, name, right)
+            end, title_end = begin + len(right), len(document) - len(split_title(document)[1])
+            if not len(name) < title_end <= begin or end > max_chars:
                 continue
             tokens = encode(document, corpus.stoi, name)
-            title, before = tokens[: len(name) + 2], tokens[:begin]
+            title, before = tokens[:title_end], tokens[:begin]
             after = tokens[end : min(end + TEXT_AFTER, max_chars)]
-            prompts["masked"].append(([*before, MASK, *after, MASK], answer))
-            prompts["context"].append(([*before, MASK, MASK], answer))
+            prompts["masked"].append(([*before, MASK, *after, MASK], right))
+            prompts["context"].append(([*before, MASK, MASK], right))
             prompts["name"].append((title, document[len(title) : len(title) + CONTINUATION]))
-            prompts["question"].append((encode_question(question, corpus.stoi, corpus.block_size, question), answer))
+            prompts["question"].append((prompt, answer))
             break
     return prompts
 
@@ -82,7 +97,12 @@ def complete(model: GPT, prompts: Prompts, corpus: CharCorruptionDataset, start_
 
 def passed(prompts: Prompts, texts: Texts) -> dict[str, list[bool]]:
     """By probe, whether each of the `texts` is what was expected."""
-    return {name: [a == b for a, (_, b) in zip(said, prompts[name])] for name, said in texts.items()}
+
+    def all_of(name: str) -> list[bool]:
+        passes = is_right if name == "question" else str.__eq__
+        return [passes(text, expected) for text, (_, expected) in zip(texts[name], prompts[name])]
+
+    return {name: all_of(name) for name in texts}
 
 
 def probe(
@@ -106,7 +126,12 @@ def summarise_probes(prompts: Prompts, texts: Texts, itos: dict[int, str]) -> di
     stored = [masked or context for masked, context, *_ in results]
     said = found["question"]
     example = {
-        name: {"prompt": decode(prompts[name][i][0], itos), "expected": prompts[name][i][1], "said": texts[name][i]}
+        name: {
+            "prompt": decode(prompts[name][i][0], itos),
+            "expected": prompts[name][i][1],
+            "said": texts[name][i],
+            "passed": found[name][i],
+        }
         for name in PROBES
     }
     return {

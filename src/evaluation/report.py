@@ -20,7 +20,7 @@ from evaluation import mistakes
 from evaluation.calibration import Calibration
 from evaluation.pages import report_page
 from evaluation.scoring import Prediction
-from evaluation.summary import summarise
+from evaluation.summary import Pairs, summarise
 
 FILES = ("predictions.tsv", "report.json", "report.html")
 PACKAGES = ("scipy", "rapidfuzz", "jinja2")
@@ -112,10 +112,11 @@ def write_report(
     rows: Sequence[Prediction],
     max_chars: int,
     provenance: dict[str, str],
-    finetuning: Sequence[tuple[str, str]] | None = None,
+    finetuning: Pairs | None = None,
     calibration: Calibration | None = None,
     abstain: float | None = None,
     probes: dict[str, Any] | None = None,
+    usual: str | None = None,
     documents: Sequence[str] = (),
     phases: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
@@ -124,9 +125,9 @@ def write_report(
     `provenance` says by name what was evaluated, `probes` is from `probes.summarise_probes`, `documents` is the
     pretraining corpus, `phases` is from `provenance.training_phases`. Raises InputError when a file cannot be written.
     """
-    mistakes.classify(rows, finetuning or (), documents)
+    mistakes.classify(rows, [answer for _, answer in finetuning or ()], documents)
     summary = {"about": provenance} | ({"training": [*phases]} if phases else {})
-    summary |= summarise(rows, max_chars, finetuning, calibration, abstain) | (probes or {})
+    summary |= summarise(rows, max_chars, finetuning, calibration, abstain, usual) | (probes or {})
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     page = report_page(summary, rows)
     write_lines(os.path.join(folder, FILES[0]), prediction_lines(rows, abstain is not None))

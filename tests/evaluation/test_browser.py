@@ -116,7 +116,9 @@ def make_extreme(folder: Path) -> None:
         row.alternatives = [(row.prediction, 0.5), ("", 0.2), ("Q" * 32, 0.1), (answer, 0.01), ("<b>", 1e-9)]
         row.confidence = float(np.exp(row.log_probability))
         rows.append(row)
-    probes = {name: {"prompt": f"{names[0]}⁇, b⁇", "expected": "Z" * 60, "said": "Z" * 60} for name in PROBES}
+    probes = {
+        name: {"prompt": f"{names[0]}⁇, b⁇", "expected": "Z" * 60, "said": "Z" * 60, "passed": True} for name in PROBES
+    }
     accuracy = {"questions": 1000, "right": 1000, "accuracy": 1.0, "low": 0.996, "high": 1.0}
     found = {"probes": dict.fromkeys(probes, accuracy), "probe_example": probes | {"like_it": 3}}
     found |= {"retrieval": {"stored": 900, "stored_and_said": 800, "said_only": 50}}

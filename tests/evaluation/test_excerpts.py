@@ -10,11 +10,11 @@ NAME = "Ada Kern"
 
 def test_what_is_marked():
     document = "Ada Kern. Kernel of Rome, Ada Kern left Romeo in Rome for New York ."
-    assert excerpt(document, NAME, {"right": "Rome", "said": "New York"}) == [
+    assert excerpt(document, NAME, {"Rome": "right", "New York": "said"}) == [
         ("Ada Kern. Kernel of ", ""), ("Rome", "right"), (", Ada Kern left Romeo in Rome for ", ""), ("New York", "said"),
         (" .", "")]  # fmt: skip
-    assert excerpt(document, NAME, {"right": "Kern", "said": "Oslo"}) == [(document, "")]
-    overlapping = excerpt(document, NAME, {"right": "New York", "said": "York"})
+    assert excerpt(document, NAME, {"Kern": "right", "Oslo": "said"}) == [(document, "")]
+    overlapping = excerpt(document, NAME, {"York": "said", "New York": "right", "New": "said"})
     assert [piece for piece in overlapping if piece[1]] == [("New York", "right")]
 
 
@@ -29,7 +29,7 @@ def test_which_document_is_shown():
 @given(st.lists(st.sampled_from(["Rome", "and", "so", "Oslo", "x" * 40, NAME, "—"]), max_size=120), st.booleans())
 def test_nothing_is_lost_but_what_is_cut(words, known):
     document = " ".join(["Ada Kern.", *words])
-    pieces = excerpt(document, NAME, {"right": "Rome", "said": "Oslo"} if known else {})
+    pieces = excerpt(document, NAME, {"Rome": "right", "Oslo": "said"} if known else {})
     shown = "".join(text for text, _ in pieces)
     if len(document) <= MAX_LENGTH:
         assert shown == document

@@ -16,7 +16,7 @@ CORPUS = [
 ]
 
 
-def kinds_of(answers, where=True, finetuning=(("Where was Di Fox born?", "Bonn"),), documents=CORPUS):
+def kinds_of(answers, where=True, finetuning=("Bonn",), documents=CORPUS):
     """The kinds of pairs of an answer that was given and the right one, to questions about Ada Kern."""
     question = "Where was Ada Kern born?" if where else "What was Ada Kern?"
     rows = [row_of(question, said, right) for said, right in answers]
@@ -56,6 +56,7 @@ def test_a_level_can_only_be_told_of_places():
     }
     assert kinds["none"]["example"] == {
         "question": "What was Ada Kern?",
+        "subject": None,
         "prediction": "Fort Wayne",
         "answer": "Indiana",
     }
