@@ -44,16 +44,13 @@ def classify(rows: Sequence[Prediction], known_answers: Iterable[str], documents
 
 def describe_kinds(asks_where: bool) -> dict[str, tuple[str, str]]:
     """For each kind, what a reader sees: its name, and its rule."""
-    if asks_where:
-        nouns = {"one": "place", "other": "another person's place", "whose": "the person's document"}
-    else:
-        nouns = {"one": "answer", "other": "the answer to another question", "whose": "the same document"}
+    one, others = ("place", "another person's place") if asks_where else ("answer", "the answer to another question")
     return {
         "right": ("right", "is a right answer"),
         "level": ("right area, wrong level", "the corpus writes the two side by side, as in “Paris, France”"),
-        "document": (f"another word of {nouns['whose']}", "a nationality, another place, anything that stands there"),
-        "other": (nouns["other"], "is the right answer to another question"),
-        "none": (f"no known {nouns['one']}", "is no answer to any question"),
+        "document": ("another word of the same document", "a nationality for instance, or another place"),
+        "other": (others, "right for another question, but not for this one"),
+        "none": (f"no known {one}", "right for no question"),
     }
 
 

@@ -29,10 +29,10 @@ from vocabulary import MASK, decode, encode
 from wording import Wording
 
 PROBES = {  # what the model does, in short, and when it passes
-    "masked": ("Fill the gap", "says the place when exactly that is missing in the person's document"),
-    "context": ("Finish the sentence", "completes the document up to the place"),
-    "name": ("Go on from the name", "continues the document after the name alone"),
-    "question": ("Answer the question", "says the place when asked"),
+    "masked": ("Fill the gap", "says the answer where exactly that is missing in the document"),
+    "context": ("Finish the sentence", "continues the document with the answer, up to which it is given"),
+    "name": ("Go on from the name", "continues the document, of which the name alone is given"),
+    "question": ("Answer the question", "says the answer when asked"),
 }
 TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place
 CONTINUATION = 16  # characters that `name` expects after the name and its full stop
