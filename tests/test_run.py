@@ -207,13 +207,13 @@ def test_flags_and_tensorboard(folder, monkeypatch, capsys):
     assert [event.step for event in log.Scalars("train/loss")] == list(range(1, 7))
     assert len(log.Scalars("train/lr")) == 6 and all(0 < event.value <= 0.001 for event in log.Scalars("train/lr"))
     first = Path("a.params").read_bytes()
-    assert execute(monkeypatch, *command, *flags.split()) == 0
+    assert execute(monkeypatch, *command, *flags.split(), "--overwrite") == 0
     one, two = (torch.load(f, weights_only=True) for f in (Path("a.params"), io.BytesIO(first)))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old")
-FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--finetune_corpus_path")
+PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite")
+FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite", "--finetune_corpus_path")
 EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.params", "--outputs_path", "old",
             "--eval_corpus_path")  # fmt: skip
 
@@ -245,13 +245,13 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*PRETRAIN, "--max_epochs", "9" * 20), "--max_epochs"),
         ((*PRETRAIN, "--pretrain_lr", "1e39"), "--pretrain_lr"),
         ((*PRETRAIN, "--device", "meta"), "'meta'"),
-        (("pretrain", "vanilla", "y" * 300, "--writing_params_path", "old"), "no such file"),
+        (("pretrain", "vanilla", "y" * 300, *PRETRAIN[3:]), "no such file"),
         ((*EVALUATE, "birth_dev.tsv", "--outputs_path", "birth_dev.tsv"), "would overwrite the input"),
-        (("pretrain", "vanilla", "nowhere.txt", "--writing_params_path", "old"), "nowhere.txt: no such file"),
-        (("pretrain", "vanilla", "empty.txt", "--writing_params_path", "old"), "empty.txt: the corpus is empty"),
-        (("pretrain", "vanilla", "latin1.txt", "--writing_params_path", "old"), "latin1.txt, line 2"),
-        (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt, line 2"),
-        (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "cannot be read"),
+        (("pretrain", "vanilla", "nowhere.txt", *PRETRAIN[3:]), "nowhere.txt: no such file"),
+        (("pretrain", "vanilla", "empty.txt", *PRETRAIN[3:]), "empty.txt: the corpus is empty"),
+        (("pretrain", "vanilla", "latin1.txt", *PRETRAIN[3:]), "latin1.txt, line 2"),
+        (("pretrain", "vanilla", "mask.txt", *PRETRAIN[3:]), "mask.txt, line 2"),
+        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "cannot be read"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),

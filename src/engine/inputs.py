@@ -66,7 +66,8 @@ def check_training_outputs(args: Namespace) -> None:
     inputs = input_files(args)
     check_writable(args.writing_params_path, *inputs)
     state = checkpoint.checkpoint_path(args.writing_params_path)
-    for path in (checkpoint.metadata_path(args.writing_params_path), state, state + checkpoint.PREVIOUS):
+    beside = (checkpoint.metadata_path(args.writing_params_path), checkpoint.final_path(args.writing_params_path))
+    for path in (*beside, state, state + checkpoint.PREVIOUS):
         check_writable(path, *inputs, args.reading_params_path)
 
 

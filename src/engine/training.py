@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
-import sys
-import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -22,10 +18,11 @@ from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
 from engine.monitor import Monitor, RobustWriter
+from engine.stopping import graceful_shutdown, report_failures
 from model import GPT
 from questions import subject_starts, warn_of_unknown_wording
 from recipe import RECIPES, Phase
-from trainer import Stopped, Trainer, TrainerConfig
+from trainer import Trainer, TrainerConfig
 
 
 def train(args: Namespace) -> None:
@@ -38,6 +35,7 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
+    resumed = is_main_process() and should_resume(args)
     corpus = load_corpus(args.pretrain_corpus_path)
     names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
     phase = choose_phase(args)
@@ -49,8 +47,16 @@ def train_alone(args: Namespace) -> None:
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
-    if first and should_resume(args, config.state_path):
-        resume(trainer, run)
+    before = resume(args, trainer, run) if resumed else {}
+    is_finished = bool(before) and trainer.steps == len(trainer.batches)
+    if distributed.broadcast(is_finished and checkpoint.read_metadata(args.writing_params_path) is not None):
+        more = f"--max_epochs above {phase.epochs} trains it further"
+        print(f"{args.writing_params_path} is finished: nothing to do; {more}")
+        return distributed.finish()
+    if before:
+        print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
+    extended = extensions(before, phase)
+    trainer.config = replace(config, run=config.run | extended)
     warn_of_input(args, dataset, names)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
@@ -59,7 +65,7 @@ def train_alone(args: Namespace) -> None:
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
         monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
-        trainer.config = replace(config, writer=writer, after_epoch=monitor)
+        trainer.config = replace(trainer.config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
         with report_failures(trainer), graceful_shutdown(trainer), writer or contextlib.nullcontext():
@@ -69,16 +75,21 @@ def train_alone(args: Namespace) -> None:
     finally:
         distributed.finish()
     if first:
-        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
-        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
-        progress["first_position"] = start_position
+        known = {"processes": processes, "first_position": start_position}
         if names:
-            progress["longest_answer"] = longest
-        flags = {name: value for name, value in vars(args).items() if value is not None}
-        metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
-        checkpoint.write_metadata(args.writing_params_path, metadata)
-        checkpoint.remove_checkpoint(config.state_path)
+            known["longest_answer"] = longest
+        record_results(args, trainer, run | extended | known)
         print(summary(args, trainer, monitor.score))
+
+
+def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> None:
+    """Writes the metadata of the finished parameters, `known` and more, and keeps the run's last state."""
+    results = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
+    results |= {"loss": trainer.mean_loss, "device": str(trainer.device)}
+    flags = {name: value for name, value in vars(args).items() if value is not None}
+    metadata = known | results | {"flags": flags, "versions": checkpoint.versions()}
+    made = trainer.config.run | {"params": checkpoint.write_metadata(args.writing_params_path, metadata)}
+    checkpoint.finish_checkpoints(trainer.state() | {"run": made}, args.writing_params_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -192,67 +203,19 @@ def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> d
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Stopping and resuming
+# Which run is meant: a new one, an unfinished one, or a finished one that goes on
 
 
-@contextlib.contextmanager
-def graceful_shutdown(trainer: Trainer) -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C ends it at once."""
-
-    def stop(number: int, frame: object) -> None:
-        trainer.stop = number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def report_failures(trainer: Trainer) -> Iterator[None]:
-    """Ends the program with one line that says what to do, when training ends early. Process 0 says it for all."""
-
-    def end(message: str, code: int) -> None:
-        if distributed.rank() == 0:
-            print(f"run.py: {message}", file=sys.stderr)
-        sys.exit(code)
-
-    config = trainer.config
-    try:
-        yield
-    except Stopped as error:
-        code = 128 + (trainer.stop or signal.SIGTERM)  # the latter when another process received the signal
-        end(f"{error}; go on with the same command and --resume", code)
-    except FloatingPointError as error:
-        kept = f"{config.ckpt_path} is as it was; to begin anew, delete {config.state_path} and its .previous"
-        end(f"error: {error}; try a lower learning rate. {kept}", 1)
-    except InputError as error:
-        if trainer.steps < len(trainer.batches):
-            raise
-        # The run is complete, but its parameters could not be written: hours of training should not be lost.
-        raise InputError(f"{error}; {rescue(trainer.model)}, or go on from the last state with --resume") from error
-
-
-def rescue(model: GPT) -> str:
-    """Writes the parameters to the folder of temporary files. Returns a phrase that says where, or that it failed."""
-    handle, path = tempfile.mkstemp(suffix=".params")
-    os.close(handle)
-    try:
-        checkpoint.save_params(model, path)
-    except InputError:
-        os.unlink(path)
-        return "nor could the parameters be saved elsewhere: free some disk space"
-    return f"the parameters are in {path}"
-
-
-def should_resume(args: Namespace, path: str) -> bool:
-    """Whether to resume from the checkpoint at `path`. Raises InputError when there is one and --resume is missing."""
+def should_resume(args: Namespace) -> bool:
+    """Whether the command continues a run. Raises InputError when it would begin a new one where an unfinished one is, or,
+    without --overwrite, where parameters are."""
+    params, path = args.writing_params_path, checkpoint.checkpoint_path(args.writing_params_path)
     if args.resume:
         return True
     if not checkpoint.has_checkpoint(path):
+        if os.path.exists(params) and not args.overwrite:
+            other = "--overwrite replaces it, --resume with a higher --max_epochs trains it further"
+            raise InputError(f"{params}: is there already; name another file ({other})")
         return False
     restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
     if restarts and checkpoint.load_checkpoint(path)["run"].get("job") == job:  # torchrun has restarted its processes
@@ -261,8 +224,14 @@ def should_resume(args: Namespace, path: str) -> bool:
     raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
 
 
-def resume(trainer: Trainer, run: dict[str, Any]) -> None:
-    """Restores the last checkpoint. Raises InputError when its run differs from `run`, in data or settings."""
+def resume(args: Namespace, trainer: Trainer, run: dict[str, Any]) -> dict[str, Any]:
+    """Restores the last checkpoint, of an unfinished run or, if there is none, of a finished one, which may have had fewer
+    epochs. Returns what identified that run.
+
+    A run that is extended from 2 to 4 epochs consists of the steps of a run of 2 epochs, and then steps 3 and 4 of a run of
+    4 epochs, with its batches and learning rates.
+    Raises InputError when the checkpoint's run differs from `run` in more than that, in data or settings.
+    """
 
     def equal(one: object, other: object) -> bool:
         try:
@@ -270,12 +239,23 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
         except (RuntimeError, TypeError, ValueError):  # a tensor in a hostile file
             return False
 
-    path = trainer.config.state_path
+    params, path = args.writing_params_path, trainer.config.state_path
+    final = checkpoint.final_path(params)
+    is_finished = not checkpoint.has_checkpoint(path) and (os.path.exists(params) or os.path.exists(final))
+    if is_finished:
+        path = final
+        if not os.path.exists(path):
+            raise InputError(f"{params}: is finished, and cannot be trained further, because there is no {path}")
     state = checkpoint.load_checkpoint(path)
-    if not isinstance(state["run"], dict):
+    before = state["run"]
+    if not isinstance(before, dict) or not isinstance(before.get("recipe"), dict):
         raise InputError(f"{path}: is not a state file")
+    if is_finished:
+        if os.path.exists(params) and not equal(before.get("params"), digest(params)):
+            raise InputError(f"{params}: is not what the run of {path} has written, so it cannot be trained further")
+        run = run | {"recipe": shorter_recipe(args, before["recipe"].get("epochs"))}
     for name, now in run.items():
-        then = state["run"].get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
+        then = before.get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
         if equal(then, now):
             continue
         if isinstance(now, dict) and isinstance(then, dict):
@@ -283,7 +263,27 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with naming_file(path):
         trainer.restore(state)
-    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
+    return before
+
+
+def shorter_recipe(args: Namespace, epochs: object) -> dict[str, Any]:
+    """The recipe that the command would use with `epochs` epochs, as it is saved. Raises InputError if it has fewer
+    itself."""
+    recipe = choose_phase(args).record()
+    if type(epochs) is not int or epochs < 1 or epochs == recipe["epochs"]:
+        return recipe
+    if epochs > recipe["epochs"]:
+        text = f"has been trained for {epochs} epochs already; --max_epochs above that trains it further"
+        raise InputError(f"{args.writing_params_path}: {text}")
+    return choose_phase(Namespace(**vars(args) | {"max_epochs": epochs})).record()
+
+
+def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:
+    """After how many epochs the run was finished and extended, for its checkpoint and its metadata; {} if it was not."""
+    epochs = before.get("extended_from")
+    epochs = [n for n in epochs if type(n) is int] if isinstance(epochs, list) else []
+    epochs += [before["recipe"]["epochs"]] if before and before["recipe"]["epochs"] != phase.epochs else []
+    return {"extended_from": epochs} if epochs else {}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
