@@ -172,7 +172,7 @@ def run_seed(args: Namespace, variant: str, recipe: str, seed: int) -> tuple[lis
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be made: {error.strerror}") from error
-    shared = {"seed": seed, "recipe": args.recipe, "tb_expt_name": f"{out.resolve().name}.{folder.name}"}
+    shared = {"seed": seed, "recipe": args.recipe, "tb_expt_name": out.resolve().name}
     pretrained, finetuned = folder / "pretrain.params", folder / "finetune.params"
     phases = []
     if variant == NO_PRETRAINING:

@@ -29,7 +29,7 @@ from variants import VARIANTS
 TRAINING = ("recipe", "max_epochs", "batch_size", "seed", "device")
 RUN = ("resume", "overwrite", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
 # For each command: its purpose, the flags that it needs, its other flags by group, and flags that it accepts and ignores,
-# so that a script can give the same learning rates to each. (The name of the TensorBoard folder contains them.)
+# so that a script can give the same learning rates to each.
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],

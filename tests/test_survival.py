@@ -69,8 +69,8 @@ def same(a, b):
 
 
 def logged_steps(name):
-    log = EventAccumulator(f"expt/pretrain/{name}_rope_pt_lr_0.001000_ft_lr_0.000800").Reload()
-    return [event.step for event in log.Scalars("train/loss")]
+    folders = sorted(Path("expt/pretrain").glob(f"{name}_rope-fast-s0*"), key=lambda path: path.stat().st_ctime)
+    return [event.step for event in EventAccumulator(str(folders[-1])).Reload().Scalars("train/loss")]
 
 
 def begun(name):
@@ -140,7 +140,7 @@ def test_killed_again_and_again(folder, whole):
         process = start("x.params", *(["--resume"] if has_state else []))
         resumed += has_state
         if kills < 20 or resumed < 8:
-            wait_for(lambda: Path("expt/pretrain/x_rope_pt_lr_0.001000_ft_lr_0.000800").exists(), process)
+            wait_for(lambda: Path("expt/pretrain/x_rope-fast-s0").exists(), process)
             try:
                 process.wait(timeout=rng.uniform(2, 4.5) if kills % 4 else rng.uniform(0, 2))
             except subprocess.TimeoutExpired:

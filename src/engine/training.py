@@ -17,8 +17,9 @@ from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
-from engine.monitor import Monitor, RobustWriter
+from engine.monitor import Monitor
 from engine.stopping import graceful_shutdown, report_failures
+from engine.writer import RobustWriter, open_writer
 from model import GPT
 from questions import subject_starts, warn_of_unknown_wording
 from recipe import RECIPES, Phase
@@ -56,22 +57,24 @@ def train_alone(args: Namespace) -> None:
     if before:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     extended = extensions(before, phase)
-    trainer.config = replace(config, run=config.run | extended)
     warn_of_input(args, dataset, names)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
-    writer = open_writer(args, phase, trainer.steps + 1) if first else None
-    monitor, longest = None, max(map(len, names.answers)) if names else 0
-    if writer:
+    monitor, writer, longest = None, None, max(map(len, names.answers)) if names else 0
+    if first:
+        writer, folder = open_writer(args, before, trainer.steps)
+        print(f"TensorBoard: {writer.log_dir}", flush=True)
+        writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
         monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
-        trainer.config = replace(trainer.config, writer=writer, after_epoch=monitor)
+        kept = config.run | extended | {"tensorboard": folder}
+        trainer.config = replace(config, writer=writer, after_epoch=monitor, run=kept)
     processes = distributed.world_size()
     try:
         with report_failures(trainer), graceful_shutdown(trainer), writer or contextlib.nullcontext():
             trainer.train()
             if writer:
-                log_hyperparameters(writer, args, phase, trainer)
+                log_results(writer, args, phase, trainer, monitor.score)
     finally:
         distributed.finish()
     if first:
@@ -290,31 +293,13 @@ def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:
 # TensorBoard, and the final message
 
 
-def tensorboard_name(args: Namespace) -> str:
-    """The name of the run's folder, as in the handouts: --tb_expt_name, the variant and both learning rates."""
-    recipe = RECIPES[args.recipe]
-    from_scratch = args.function == "finetune" and not args.reading_params_path
-    finetuning = recipe.scratch if from_scratch else recipe.finetune
-    pretrain_lr = recipe.pretrain.lr if args.pretrain_lr is None else args.pretrain_lr
-    finetune_lr = finetuning.lr if args.finetune_lr is None else args.finetune_lr
-    return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
-
-
-def open_writer(args: Namespace, phase: Phase, step: int) -> RobustWriter:
-    """The run's TensorBoard writer. Entries of earlier runs in the same folder are hidden from `step` on."""
-    try:
-        writer = RobustWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
-    except OSError as error:
-        raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
-    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
-    return writer
-
-
-def log_hyperparameters(writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer) -> None:
-    """A row of TensorBoard's table of runs, in which None is not allowed."""
-    settings = phase.record() | {"variant": args.variant, "seed": args.seed}
-    settings = {name: str(value) if value is None else value for name, value in settings.items()}
-    writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
+def log_results(
+    writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer, score: tuple[float, float] | None
+) -> None:
+    """The run's row in TensorBoard's table of runs, with its `score` (questions, right answers)."""
+    settings = {name: getattr(args, name) for name in ("variant", "recipe", "seed")} | phase.record()
+    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": score[1] / score[0] if score else None}
+    writer.add_table_row(settings, metrics, trainer.steps)
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:
