@@ -292,7 +292,14 @@ def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsy
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "x.params: was made with another vocabulary" in err
     Path("x.params.json").unlink()
+    capsys.readouterr()
+    assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 2
+    assert capsys.readouterr().err == err  # the parameters name their vocabulary themselves
+    assert execute(monkeypatch, "evaluate", "vanilla", "wiki.txt", *arguments) == 0
+    assert "vocabulary" not in capsys.readouterr().err
+    torch.save(dict(torch.load("x.params", weights_only=True)), "x.params")  # as other code would
     assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 0
+    assert capsys.readouterr().err.count("warning: x.params: does not say with which vocabulary it was made") == 1
 
 
 def test_the_same_command_gives_the_same_bits(folder):

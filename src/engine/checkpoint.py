@@ -1,7 +1,8 @@
 """The files of a run.
 
 x.params         the parameters, written when the run has ended: a plain state_dict with the course's names, so that this
-                 code and the course's can read each other's files
+                 code and the course's can read each other's files. Its `_metadata`, which torch saves too, names the
+                 vocabulary
 x.params.json    their metadata: how they were made, see `write_metadata`
 x.params.state   the checkpoint of an unfinished run: all that is needed to continue it, see `save_checkpoint`
 x.params.final   the last checkpoint of a finished run, with which --resume extends it: three times the size of x.params
@@ -43,8 +44,10 @@ CHECKSUM_BYTES = 32
 
 def save_params(model: torch.nn.Module, path: Path | str) -> None:
     """Writes the model's parameters and buffers as CPU tensors. Raises InputError when they cannot be written."""
-    buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, buffer)
+    buffer, parameters = io.BytesIO(), model.state_dict()
+    for name, tensor in parameters.items():
+        parameters[name] = tensor.cpu()
+    torch.save(parameters, buffer)
     write_atomically(path, buffer.getbuffer())
 
 
@@ -52,18 +55,20 @@ def load_params(model: GPT, path: Path | str, trust_buffers: bool = False) -> No
     """Reads parameters that `save_params`, or the course's code, has written; also those of a model that was wrapped by
     DataParallel or torch.compile, whose names begin with "module." or "_orig_mod.".
 
-    No code in the file is run. Raises InputError when it cannot be read, or belongs to another model, or when its buffers
-    (mask, rope_cache) are not those of the model, unless `trust_buffers`.
+    No code in the file is run. Raises InputError when it cannot be read, or belongs to another model or vocabulary, or when
+    its buffers (mask, rope_cache) are not those of the model, unless `trust_buffers`.
     """
     saved = load_tensors(read_bytes(path), f"{path}: is not a parameter file, or is damaged")
     if not isinstance(saved, dict) or not all(map(is_named_tensor, saved, saved.values())):
         raise InputError(f"{path}: is not a parameter file: it should hold named tensors of numbers and nothing else")
+    vocabulary = named_vocabulary(saved)
     for prefix in ("module.", "_orig_mod.", "module."):
         if all(name.startswith(prefix) for name in saved):
             saved = {name.removeprefix(prefix): tensor for name, tensor in saved.items()}
     expected, checked = model.state_dict(), {}
     if "tok_emb.weight" in saved and (variant := nearest_variant(model, saved)) != model.config.variant:
         raise InputError(f"{path}: holds a {variant} model, not a {model.config.variant} one")
+    check_vocabulary(path, vocabulary, named_vocabulary(expected))
     for name, tensor in expected.items():
         if name not in saved:
             raise InputError(f"{path}: holds a different model: it has no {name!r}")
@@ -266,6 +271,40 @@ def vocabulary_digest(itos: dict[int, str]) -> str:
     return hashlib.sha256("".join(itos[i] for i in range(len(itos))).encode("utf-32-le", "surrogatepass")).hexdigest()
 
 
+def tag_vocabulary(model: torch.nn.Module, itos: dict[int, str]) -> None:
+    """Adds the vocabulary's digest to the `_metadata` of each state_dict of the model, where torch has its version numbers."""
+    vocabulary = vocabulary_digest(itos)
+
+    def tag(module: torch.nn.Module, state_dict: object, prefix: str, metadata: dict[str, Any]) -> None:
+        metadata["vocabulary"] = vocabulary
+
+    model.register_state_dict_post_hook(tag)
+
+
+def named_vocabulary(state_dict: object) -> str | None:
+    """The digest that `tag_vocabulary` has added, also where the model was wrapped; None in the files of other code."""
+    metadata = getattr(state_dict, "_metadata", None)
+    entries = metadata.values() if isinstance(metadata, dict) else ()
+    found = (entry["vocabulary"] for entry in entries if isinstance(entry, dict) and "vocabulary" in entry)
+    return next((vocabulary for vocabulary in found if isinstance(vocabulary, str)), None)
+
+
+def check_vocabulary(params_path: Path | str, vocabulary: object, expected: str | None) -> None:
+    """Raises InputError when parameters were made with another vocabulary than the expected one; None: not known."""
+    if None not in (vocabulary, expected) and vocabulary != expected:
+        raise InputError(f"{params_path}: was made with another vocabulary; use the corpus it was pretrained on")
+
+
+def warn_of_unknown_vocabulary(params_path: str) -> None:
+    """Warns on stderr if neither the parameters nor their metadata name the vocabulary, so that it cannot be checked."""
+    if "vocabulary" in (read_metadata(params_path) or {}):
+        return
+    if named_vocabulary(load_tensors(read_bytes(params_path), params_path)) is None:
+        warn(
+            f"{params_path}: does not say with which vocabulary it was made; with another one, its answers are nonsense"
+        )
+
+
 def versions() -> dict[str, str | None]:
     """The versions of Python and of the packages that affect the numbers, and the commit of this repository, if it is
     one."""
@@ -304,8 +343,7 @@ def check_metadata(params_path: str, variant: str, vocabulary: str) -> None:
     if metadata.get("variant", variant) != variant:
         other = metadata["variant"] if metadata["variant"] in list(VARIANTS) else "different"
         raise InputError(f"{params_path}: holds a {other} model, not a {variant} one")
-    if metadata.get("vocabulary", vocabulary) != vocabulary:
-        raise InputError(f"{params_path}: was made with another vocabulary; use the corpus it was pretrained on")
+    check_vocabulary(params_path, metadata.get("vocabulary"), vocabulary)
 
 
 def longest_answer(params_path: str) -> int:

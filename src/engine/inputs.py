@@ -47,6 +47,7 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, dropout: float = 
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities))
+    checkpoint.tag_vocabulary(model, corpus.itos)
     if args.reading_params_path:
         checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
         vocabulary = checkpoint.vocabulary_digest(corpus.itos)

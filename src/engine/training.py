@@ -118,6 +118,8 @@ def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) 
         report_views(dataset)
     if names:
         warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+    if args.reading_params_path:
+        checkpoint.warn_of_unknown_vocabulary(args.reading_params_path)
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None

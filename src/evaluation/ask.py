@@ -14,7 +14,7 @@ import numpy as np
 
 from cloze import split_title
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer
+from engine.checkpoint import longest_answer, warn_of_unknown_vocabulary
 from engine.devices import choose_device
 from engine.files import InputError
 from engine.inputs import BLOCK_SIZE, load_corpus, make_model
@@ -37,6 +37,7 @@ def ask(args: Namespace) -> None:
         corpus = load_corpus(args.pretrain_corpus_path)
         model = make_model(args, corpus).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
+    warn_of_unknown_vocabulary(args.reading_params_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     answer = Asker(model, corpus, max_answer, calibration)
     show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of

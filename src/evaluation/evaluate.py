@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer, start_position
+from engine.checkpoint import longest_answer, start_position, warn_of_unknown_vocabulary
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
@@ -42,6 +42,7 @@ def evaluate(args: Namespace) -> None:
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
     model = make_model(args, corpus).to(choose_device(args.device))
     warn_of_unknown_wording(questions, found)
+    warn_of_unknown_vocabulary(args.reading_params_path)
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
