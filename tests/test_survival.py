@@ -105,7 +105,7 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder, whole):
     assert logged_steps("x") == list(range(1, STEPS + 1))
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
     out, err = finish(start("x.params", "--resume"))
-    assert out.endswith("x.params is finished: nothing to do; --max_epochs above 3 trains it further\n") and not err
+    assert out.endswith("x.params is finished: nothing to do; a higher --max_epochs trains it further\n") and not err
     out, err = finish(start("y.params", "--resume"), 2)
     assert err.count("\n") == 1 and "y.params.state: no such file, so there is no run to resume" in err
 

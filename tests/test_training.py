@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import contents, execute, stopping
+from commands import contents, execute, sizes, stopping
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from engine import checkpoint, training
 from engine.files import InputError
-from engine.inputs import load_corpus, load_finetuning, make_model
-from model import GPTConfig
+from engine.inputs import find_sizes, load_corpus, load_finetuning, make_model
 from run import parse_args
 from trainer import Trainer
 
@@ -27,7 +26,7 @@ STEPS = 3  # of an epoch: 13 documents
 @pytest.fixture
 def small(folder, monkeypatch):
     """A function that runs a command line with a small model; its exit code."""
-    monkeypatch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, n_layer=1, n_head=2, n_embd=16))
+    monkeypatch.setattr("engine.sizes.Sizes", sizes(n_layer=1, n_head=2, n_embd=16))
     return functools.partial(execute, monkeypatch)
 
 
@@ -39,12 +38,13 @@ def in_memory(command, *each):
     """The parameters after training for each of these numbers of epochs in turn. Nothing is saved or resumed: a longer
     trainer takes over the model, the optimizers and the counters of the one before."""
     args = parse_args([*command, "--max_epochs", "1"])
-    corpus = load_corpus(args.pretrain_corpus_path)
-    names = load_finetuning(args.finetune_corpus_path, corpus) if args.finetune_corpus_path else None
+    shape = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, shape.block_size)
+    names = load_finetuning(args.finetune_corpus_path, corpus)[0] if args.finetune_corpus_path else None
     before = None
     for args.max_epochs in each:
-        phase = training.choose_phase(args)
-        model = before.model if before else make_model(args, corpus, phase.dropout)
+        phase = training.choose_phase(args, shape)
+        model = before.model if before else make_model(args, corpus, shape, phase.dropout)
         config = training.trainer_config(args, phase, corpus, {})
         config = replace(config, state_path=None, ckpt_path=None)
         trainer = Trainer(model, training.build_dataset(phase, corpus, names), None, config)
@@ -165,7 +165,7 @@ def test_resuming_what_is_finished(finished, small, capsys):
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path().rglob("*") if path.is_file()}
     assert small(*PRETRAIN, *epochs(2), "--resume") == 0
     out, err = capsys.readouterr()
-    assert out.endswith("\nx.params is finished: nothing to do; --max_epochs above 2 trains it further\n") and not err
+    assert out.endswith("\nx.params is finished: nothing to do; a higher --max_epochs trains it further\n") and not err
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before}
 
     finished(

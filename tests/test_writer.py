@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from commands import execute, stopping
+from commands import execute, sizes, stopping
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginAccumulator
 from tensorboard.plugins.hparams import metadata
 
 from engine.writer import RobustWriter, is_own, new_folder
-from model import GPTConfig
 
 PRETRAIN = ("pretrain", "rope", "wiki.txt", "--batch_size", "5", "--device", "cpu", "--max_epochs")
 STEPS = 3  # of an epoch: 13 documents
@@ -22,7 +21,7 @@ STEPS = 3  # of an epoch: 13 documents
 @pytest.fixture
 def small(folder, monkeypatch):
     """A function that runs a command line with a small model; its exit code."""
-    monkeypatch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, n_layer=1, n_head=2, n_embd=16))
+    monkeypatch.setattr("engine.sizes.Sizes", sizes(n_layer=1, n_head=2, n_embd=16))
     return functools.partial(execute, monkeypatch)
 
 

@@ -16,13 +16,23 @@ from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
-from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
+from engine.inputs import (
+    Questions,
+    check_training_outputs,
+    find_sizes,
+    load_corpus,
+    load_finetuning,
+    load_questions,
+    make_model,
+    warn_of_unreadable,
+)
 from engine.monitor import Monitor
+from engine.sizes import Sizes
 from engine.stopping import graceful_shutdown, report_failures
 from engine.writer import RobustWriter, open_writer
 from model import GPT
 from questions import subject_starts, warn_of_unknown_wording
-from recipe import RECIPES, Phase
+from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
 from trainer import Trainer, TrainerConfig
 
 
@@ -37,36 +47,36 @@ def train(args: Namespace) -> None:
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
     resumed = is_main_process() and should_resume(args)
-    corpus = load_corpus(args.pretrain_corpus_path)
-    names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
-    phase = choose_phase(args)
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+    names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
+    phase = choose_phase(args, sizes)
     dataset = build_dataset(phase, corpus, names)
-    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
+    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
-    model = make_model(args, corpus, phase.dropout)
-    run = fingerprint(args, corpus, model)
+    model = make_model(args, corpus, sizes, phase.dropout)
+    run = fingerprint(args, sizes, corpus, model)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
-    before = resume(args, trainer, run) if resumed else {}
-    is_finished = bool(before) and trainer.steps == len(trainer.batches)
-    if distributed.broadcast(is_finished and checkpoint.read_metadata(args.writing_params_path) is not None):
-        more = f"--max_epochs above {phase.epochs} trains it further"
-        print(f"{args.writing_params_path} is finished: nothing to do; {more}")
+    before = resume(args, sizes, trainer, run) if resumed else {}
+    if distributed.broadcast(resumed and is_finished(args, trainer)):
+        print(f"{args.writing_params_path} is finished: nothing to do; a higher --max_epochs trains it further")
         return distributed.finish()
     if before:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     extended = extensions(before, phase)
-    warn_of_input(args, dataset, names)
+    warn_of_input(args, dataset, names, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
-    monitor, writer, longest = None, None, max(map(len, names.answers)) if names else 0
+    writer, longest = None, max(map(len, names.answers)) if names else 0
     if first:
         writer, folder = open_writer(args, before, trainer.steps)
         print(f"TensorBoard: {writer.log_dir}", flush=True)
         writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
-        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
+        asked = evaluation[:3] if evaluation else ()
+        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest)
         kept = config.run | extended | {"tensorboard": folder}
         trainer.config = replace(config, writer=writer, after_epoch=monitor, run=kept)
     processes = distributed.world_size()
@@ -99,10 +109,11 @@ def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> 
 # What is trained, how, and on what
 
 
-def choose_phase(args: Namespace) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), with the values that flags override."""
+def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
+    that flags override."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
-    phase = getattr(RECIPES[args.recipe], name)
+    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # Muon's rate changes by the same factor
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
@@ -112,12 +123,18 @@ def choose_phase(args: Namespace) -> Phase:
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
 
 
-def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) -> None:
-    """Warns on stderr of what is probably not meant: few views, unknown wording, another recipe than in pretraining."""
+def warn_of_input(
+    args: Namespace, dataset: Dataset, names: NameDataset | None, problems: list[str], evaluation: Questions | None
+) -> None:
+    """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
+    unknown wording, another recipe than in pretraining."""
     if isinstance(dataset, ClozeDataset):
         report_views(dataset)
     if names:
+        warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+    if evaluation:
+        warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     if args.reading_params_path:
         checkpoint.warn_of_unknown_vocabulary(args.reading_params_path)
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
@@ -151,13 +168,19 @@ def report_views(dataset: ClozeDataset) -> None:
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
     """The position at which documents begin. For questions alone, it is the one saved with --reading_params_path."""
     if isinstance(dataset, NameDataset):
-        return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
+        return checkpoint.start_position(args.reading_params_path, dataset.block_size)
     return dataset.start_position
 
 
 def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset, run: dict[str, Any]) -> TrainerConfig:
     """The phase and the flags as the trainer's configuration."""
-    horizon = phase.horizon_epochs * len(corpus) * BLOCK_SIZE if phase.horizon_epochs else None  # tokens
+    horizon, warmup = None, phase.warmup_tokens  # tokens
+    if phase.horizon_epochs:
+        # In pretraining a larger block reads more of each document: the schedule is stretched, and its shape stays.
+        read, usual = corpus.mean_length(corpus.block_size), corpus.mean_length(TOKENS_A_DOCUMENT)
+        stretch = read / usual if args.function == "pretrain" else 1.0
+        horizon = round(stretch * phase.horizon_epochs * len(corpus) * TOKENS_A_DOCUMENT)
+        warmup = min(round(stretch * warmup), horizon // 10)
     return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
@@ -167,7 +190,7 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
         lr_decay=True,
         min_lr_ratio=phase.min_lr_ratio,
         linear_decay=phase.linear_decay,
-        warmup_tokens=min(phase.warmup_tokens, horizon // 10) if horizon else phase.warmup_tokens,
+        warmup_tokens=warmup,
         final_tokens=horizon,
         seed=args.seed,
         device=args.device,
@@ -185,21 +208,21 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 # What identifies the run
 
 
-def requested_run(args: Namespace) -> dict[str, Any]:
+def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
-        "recipe": choose_phase(args).record(),
+        "recipe": choose_phase(args, sizes).record(),
     }
 
 
-def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
-    return requested_run(args) | {
+    return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "model": shape,
@@ -229,7 +252,7 @@ def should_resume(args: Namespace) -> bool:
     raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
 
 
-def resume(args: Namespace, trainer: Trainer, run: dict[str, Any]) -> dict[str, Any]:
+def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any]) -> dict[str, Any]:
     """Restores the last checkpoint, of an unfinished run or, if there is none, of a finished one, which may have had fewer
     epochs. Returns what identified that run.
 
@@ -244,21 +267,15 @@ def resume(args: Namespace, trainer: Trainer, run: dict[str, Any]) -> dict[str, 
         except (RuntimeError, TypeError, ValueError):  # a tensor in a hostile file
             return False
 
-    params, path = args.writing_params_path, trainer.config.state_path
-    final = checkpoint.final_path(params)
-    is_finished = not checkpoint.has_checkpoint(path) and (os.path.exists(params) or os.path.exists(final))
-    if is_finished:
-        path = final
-        if not os.path.exists(path):
-            raise InputError(f"{params}: is finished, and cannot be trained further, because there is no {path}")
+    params, path = args.writing_params_path, checkpoint.path_to_resume(args.writing_params_path)
     state = checkpoint.load_checkpoint(path)
     before = state["run"]
     if not isinstance(before, dict) or not isinstance(before.get("recipe"), dict):
         raise InputError(f"{path}: is not a state file")
-    if is_finished:
+    if path == checkpoint.final_path(params):
         if os.path.exists(params) and not equal(before.get("params"), digest(params)):
             raise InputError(f"{params}: is not what the run of {path} has written, so it cannot be trained further")
-        run = run | {"recipe": shorter_recipe(args, before["recipe"].get("epochs"))}
+        run = run | {"recipe": shorter_recipe(args, sizes, before["recipe"].get("epochs"))}
     for name, now in run.items():
         then = before.get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
         if equal(then, now):
@@ -271,16 +288,21 @@ def resume(args: Namespace, trainer: Trainer, run: dict[str, Any]) -> dict[str, 
     return before
 
 
-def shorter_recipe(args: Namespace, epochs: object) -> dict[str, Any]:
+def shorter_recipe(args: Namespace, sizes: Sizes, epochs: object) -> dict[str, Any]:
     """The recipe that the command would use with `epochs` epochs, as it is saved. Raises InputError if it has fewer
     itself."""
-    recipe = choose_phase(args).record()
+    recipe = choose_phase(args, sizes).record()
     if type(epochs) is not int or epochs < 1 or epochs == recipe["epochs"]:
         return recipe
     if epochs > recipe["epochs"]:
         text = f"has been trained for {epochs} epochs already; --max_epochs above that trains it further"
         raise InputError(f"{args.writing_params_path}: {text}")
-    return choose_phase(Namespace(**vars(args) | {"max_epochs": epochs})).record()
+    return choose_phase(Namespace(**vars(args) | {"max_epochs": epochs}), sizes).record()
+
+
+def is_finished(args: Namespace, trainer: Trainer) -> bool:
+    """Whether all steps are done, and the parameters and their metadata written."""
+    return trainer.steps == len(trainer.batches) and checkpoint.read_metadata(args.writing_params_path) is not None
 
 
 def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:

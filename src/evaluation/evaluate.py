@@ -13,11 +13,26 @@ from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, start_position, warn_of_unknown_vocabulary
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
-from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
+from engine.inputs import (
+    check_prediction_outputs,
+    find_sizes,
+    load_corpus,
+    load_questions,
+    make_model,
+    warn_of_unreadable,
+)
 from evaluation import calibration, probes, report, scoring
-from generation import generate
+from generation import generate_answers
 from model import GPT
-from questions import MAX_ANSWER, accuracy_line, read_question_answers, score, warn_of_unknown_wording
+from questions import (
+    MAX_ANSWER,
+    NONE_READABLE,
+    accepted,
+    accuracy_line,
+    read_question_answers,
+    score,
+    warn_of_unknown_wording,
+)
 from vocabulary import MASK, decode
 
 GENERATE_BATCH = 500  # questions between two updates of the progress bar
@@ -28,26 +43,26 @@ def evaluate(args: Namespace) -> None:
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
-    corpus = load_corpus(args.pretrain_corpus_path)
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
-    questions, answers, prompts = load_questions(found, corpus)
-    fitted = report.read_calibration(args.calibration_path) if args.calibration_path else None
-    if args.abstain is not None and fitted is None:
-        if answers is None:
-            raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
-        report.require_packages("scipy")
+    questions, answers, prompts, problems = load_questions(found, corpus)
+    if not any(prompts):
+        raise InputError(f"{found}, {problems[0]}; {NONE_READABLE}")
+    fitted = find_calibration(args, found, answers)
     finetuning = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
-    model = make_model(args, corpus).to(choose_device(args.device))
+    model = make_model(args, corpus, sizes).to(choose_device(args.device))
     warn_of_unknown_wording(questions, found)
+    warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     warn_of_unknown_vocabulary(args.reading_params_path)
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     warn_of_impossible_answers(answers or (), max_answer, corpus, found)
-    tokens = generate_answers(model, prompts, max_answer)
+    tokens = answer_in_batches(model, prompts, max_answer)
     predictions = [decode(answer, corpus.itos).replace("\n", " ") for answer in tokens]
     rows = []
     if args.report_path or args.abstain is not None:
@@ -73,21 +88,37 @@ def evaluate(args: Namespace) -> None:
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
 
 
+def find_calibration(args: Namespace, path: Path, answers: list[str] | None) -> calibration.Calibration | None:
+    """The calibration of the report that --calibration_path names. Raises InputError when --abstain needs one, and it cannot
+    be learned from the answers of the questions at `path` either."""
+    if args.calibration_path:
+        return report.read_calibration(args.calibration_path)
+    if args.abstain is not None:
+        if answers is None:
+            raise InputError(f"--abstain needs --calibration_path, as {path} has no answers to learn confidence from")
+        report.require_packages("scipy")
+    return None
+
+
 def warn_of_impossible_answers(
     answers: Sequence[str], max_answer: int, corpus: CharCorruptionDataset, path: Path
 ) -> None:
     """Warns on stderr of answers that the model cannot give, because they are too long or have unknown characters."""
-    impossible = [answer for answer in answers if len(answer) > max_answer or not set(answer) <= corpus.stoi.keys()]
+
+    def possible(answer: str) -> bool:
+        return len(answer) <= max_answer and set(answer) <= corpus.stoi.keys()
+
+    impossible = [answer for answer in answers if not any(map(possible, accepted(answer)))]
     if impossible:
         why = f"they have over {max_answer} characters, or some that the corpus has not: {impossible[0]!r}"
         warn(f"{path}: {len(impossible)} of {len(answers)} answers can never be given, as {why}")
 
 
-def generate_answers(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
-    """The model's greedy answers, of `max_answer` tokens at most, without the MASK that ends them."""
+def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
+    """`generate_answers` with a progress bar."""
     answers = []
     for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
-        answers += generate(model, prompts[i : i + GENERATE_BATCH], max_answer, stop_token=MASK)
+        answers += generate_answers(model, prompts[i : i + GENERATE_BATCH], max_answer)
     return answers
 
 
@@ -95,5 +126,5 @@ def probe_model(
     args: Namespace, model: GPT, corpus: CharCorruptionDataset, questions: Sequence[str], answers: Sequence[str]
 ) -> dict[str, tuple[int, int]]:
     """`probes.probe`, with documents where the model has read them in training."""
-    prompts = probes.prompts_of(questions, answers, corpus)
-    return probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))
+    start = start_position(args.reading_params_path, corpus.block_size)
+    return probes.probe(model, probes.prompts_of(questions, answers, corpus, start), corpus, start)

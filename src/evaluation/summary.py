@@ -17,7 +17,7 @@ from evaluation.calibration import Calibration, calibration_split
 from evaluation.metrics import accuracy_with_interval
 from evaluation.scoring import Prediction
 from evaluation.statistics import add_statistics
-from questions import subject
+from questions import accepted, is_right, subject
 
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
@@ -90,7 +90,7 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
     def group(row: Prediction) -> str:
         if row.position is None:
             return absent if row.documents else none
-        if row.position + len(row.answer or "") > max_chars:
+        if row.position + min(map(len, accepted(row.answer or ""))) > max_chars:
             return beyond
         return next(name for name, limit in zip(quarters, limits[1:]) if row.position < limit)
 
@@ -98,8 +98,9 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
 
 
 def frequency_groups(rows: Sequence[Prediction], places: Counter[str]) -> tuple[list[str], list[str]]:
-    """The group of each row by how often its answer is among the finetuning answers, and all groups in order."""
-    counts = [places[row.answer or ""] for row in rows]
+    """The group of each row by how often its answer is among the finetuning answers (of several, the most frequent), and all
+    groups in order."""
+    counts = [max(places[answer] for answer in accepted(row.answer or "")) for row in rows]
     return [next(name for name, most in FREQUENCIES.items() if n <= most) for n in counts], list(FREQUENCIES)
 
 
@@ -107,12 +108,12 @@ def accuracy_of(
     rows: Sequence[Prediction], right: np.ndarray, seen: np.ndarray, max_chars: int, finetuning: Pairs | None
 ) -> dict[str, Any]:
     """The accuracy of all answers, of the baselines, and of groups of the questions."""
-    answers = [row.answer for row in rows]
-    baselines = {BASELINES[0]: accuracy_with_interval(answers.count(LONDON), len(rows))}
+    answers = [row.answer or "" for row in rows]
+    baselines = {BASELINES[0]: accuracy_with_interval(sum(is_right(LONDON, answer) for answer in answers), len(rows))}
     tables = {"position": position_groups(rows, max_chars)}
     if finetuning:
         guesses = guess_by_name(finetuning, [row.question for row in rows])
-        baselines[BASELINES[1]] = accuracy_with_interval(sum(a == b for a, b in zip(guesses, answers)), len(rows))
+        baselines[BASELINES[1]] = accuracy_with_interval(sum(map(is_right, guesses, answers)), len(rows))
         tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
     tables["seen"] = (["yes" if flag else "no" for flag in seen], ["yes", "no"])
     by = {name: accuracy_by_group(names, right, order) for name, (names, order) in tables.items()}
