@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
-from questions import subject_starts
 from vocabulary import MASK, PAD, without_accents
+from wording import COURSE
 
 FULL_STOP = re.compile(r"(?<!\b[^\W\d_])\. ")  # that does not belong to an initial
 TITLE_END = re.compile(r"[.?!:] | [–—-] |\t")  # what else can end a title
@@ -27,6 +27,7 @@ MAX_GAPS = 3  # in a view
 NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
 MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
+COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
 
 
@@ -45,6 +46,16 @@ def split_title(text: str) -> tuple[str, str]:
     if end := FULL_STOP.search(text) or (ends[0] if ends else None):
         return text[: end.start()], text[end.end() :]
     return text, ""
+
+
+def pretraining_positions(block_size: int) -> dict[int, float]:
+    """Where titles begin before any question is known, and how often."""
+    return COURSE_POSITIONS
+
+
+def titles_of(documents: Iterable[str]) -> list[str]:
+    """The titles of the documents that have one."""
+    return [title for title, body in map(split_title, documents) if body]
 
 
 class Document(NamedTuple):
@@ -75,7 +86,7 @@ class ClozeDataset(Dataset):
 
     With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without
     context), so that recall does not depend on what surrounds the name. Half of the time the title (see `split_title`) loses
-    its non-ASCII characters, if questions do. It begins at the position at which questions have their subject: learned
+    its non-ASCII characters, if questions do. It begins at a position at which questions have their subject: learned
     positions, and the synthesizer, would not recognise it elsewhere.
     """
 
@@ -85,20 +96,27 @@ class ClozeDataset(Dataset):
         share: float = 0.9,
         answers: Iterable[str] = (),
         answer_weight: float = 1.0,
+        positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
         """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`."""
+        name that occurs in `answers`. `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         self.documents = [self._find_words(text, counts) for text in corpus.data]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
-        self.starts = subject_starts()
+        self.set_positions(positions)
+
+    def set_positions(self, positions: Mapping[int, float]) -> None:
+        """Titles begin at these positions from now on, each with its weight."""
+        self.positions = dict(sorted(positions.items()))
+        cumulative = np.cumsum([*self.positions.values()], dtype=float)
+        self.position_cdf = cumulative / cumulative[-1]
 
     @property
     def start_position(self) -> int:
-        """The position of a title's first character, by the first template."""
-        return self.starts[0] if self.share else 0
+        """The most frequent position of a title's first character."""
+        return max(self.positions, key=self.positions.__getitem__) if self.share else 0
 
     def _find_words(self, text: str, counts: Counter[str]) -> Document:
         """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
@@ -129,7 +147,7 @@ class ClozeDataset(Dataset):
     def count_viewable(self) -> int:
         """The number of documents that have a title and words after it that leave room in the block. The others are
         span-corrupted."""
-        room = self.corpus.block_size - max(self.starts)
+        room = self.corpus.block_size - self.start_position
         return sum(bool(d.words) and d.title_end + 4 < room for d in self.documents)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -160,7 +178,7 @@ class ClozeDataset(Dataset):
         document, text = self.documents[i], self.corpus.document(i)
         if not document.words:
             return None
-        start = self.starts[0] if len(self.starts) == 1 else int(rng.choice(self.starts))
+        start = self.draw_position(rng)
         name, heading = text[: document.title_end], text[: document.words[0][0]]  # "Ada King" and "Ada King. "
         if rng.random() < 0.5 and document.loses_accents:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
@@ -180,6 +198,11 @@ class ClozeDataset(Dataset):
                 pieces += gap
                 shown.append((first, last))
         return (np.concatenate((before, *pieces)), start - len(before)) if shown else None
+
+    def draw_position(self, rng: np.random.Generator) -> int:
+        """The position at which a title begins."""
+        only_one = len(self.positions) == 1
+        return [*self.positions][0 if only_one else int(np.searchsorted(self.position_cdf, rng.random(), "right"))]
 
     def gap(self, i: int, without_context: bool, rng: np.random.Generator) -> tuple[list[np.ndarray], tuple[int, int]]:
         """The pieces of a gap in document i, with words around it unless `without_context`, and the numbers of the first and
@@ -233,3 +256,9 @@ class MixedDataset(Dataset):
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
         return x, y, np.concatenate((np.zeros(len(indices), np.int64), start_positions))
+
+
+def views_of(dataset: Dataset) -> ClozeDataset | None:
+    """The views in the training data, if there are any."""
+    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
+    return documents if isinstance(documents, ClozeDataset) else None

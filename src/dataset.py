@@ -206,12 +206,14 @@ class NameDataset(Dataset):
             raise InputError("there are no questions")
         self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
         self.prompt_lengths = np.empty((len(self.data), 1), np.int64)  # of each question with its MASK
+        self.questions: list[str] = []
         self.answers: list[str] = []
         for i, line in enumerate(self.data):
             where = f"line {i + 1}"
             question, answer = self._parse(line, where)
             prompt, target = encode_pair(question, answer, self.stoi, self.block_size, where)
             self.rows[i, : len(prompt + target)], self.prompt_lengths[i] = prompt + target, len(prompt)
+            self.questions.append(question)
             self.answers.append(answer)
 
     def _parse(self, line: str, where: str) -> tuple[str, str]:

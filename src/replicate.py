@@ -199,9 +199,7 @@ def table_row(variant: str, recipe: str, runs: Sequence[tuple[list[dict], dict[s
     accuracy = [reports["dev"]["accuracy"]["accuracy"] for _, reports in runs]
     answerable = [reports["dev"]["answerable"] for _, reports in runs]
     nearest = [reports["dev"].get("nearest", {}).get("share") for _, reports in runs]
-    groups = [
-        group for _, reports in runs for group in reports.get("dev_and_unseen", {"by": {"seen": []}})["by"]["seen"]
-    ]
+    groups = [group for _, reports in runs for group in reports.get("dev_and_unseen", {"by": {}})["by"].get("seen", [])]
     commits = {trained["versions"]["commit"] or "-" for phases, _ in runs for trained in phases}
     return [
         variant,

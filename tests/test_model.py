@@ -10,8 +10,8 @@ from test_attention import VARIANTS
 from textbook import TextbookGPT, answer
 
 from dataset import pack
-from engine.checkpoint import load_params, named_vocabulary, save_params, tag_vocabulary, vocabulary_digest
 from engine.files import InputError
+from engine.parameters import load_params, named_vocabulary, save_params, tag_vocabulary, vocabulary_digest
 from generation import generate
 from model import GPT, GPTConfig
 from utils import sample

@@ -15,9 +15,10 @@ import torch
 from commands import execute, stopping, write_corpus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from engine.checkpoint import load_checkpoint, save_params
+from engine.checkpoint import load_checkpoint
 from engine.files import ROOT, digest
 from engine.inputs import load_corpus
+from engine.parameters import save_params
 from engine.stopping import graceful_shutdown
 from model import GPT, GPTConfig
 

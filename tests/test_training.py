@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from engine import checkpoint, training
 from engine.files import InputError
 from engine.inputs import find_sizes, load_corpus, load_finetuning, make_model
+from recipe import choose_phase
 from run import parse_args
 from trainer import Trainer
 
@@ -43,7 +44,7 @@ def in_memory(command, *each):
     names = load_finetuning(args.finetune_corpus_path, corpus)[0] if args.finetune_corpus_path else None
     before = None
     for args.max_epochs in each:
-        phase = training.choose_phase(args, shape)
+        phase = choose_phase(args, shape)
         model = before.model if before else make_model(args, corpus, shape, phase.dropout)
         config = training.trainer_config(args, phase, corpus, {})
         config = replace(config, state_path=None, ckpt_path=None)

@@ -8,13 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from cloze import titles_of
 from dataset import CharCorruptionDataset, NameDataset, readable_questions
-from engine import checkpoint
+from engine import checkpoint, parameters
 from engine.files import InputError, check_writable, describe, find_corpus, naming_file, read_text, warn
 from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
 from questions import encode_question, read_rows, read_training_rows
 from utils import set_seed
+from wording import Wording, find_wording
 
 
 def find_sizes(args: Namespace) -> Sizes:
@@ -25,12 +27,12 @@ def find_sizes(args: Namespace) -> Sizes:
     """
     if path := args.reading_params_path:
         record = (checkpoint.read_metadata(path) or {}).get("model")
-        return choose_sizes(args, sizes_of_tensors(checkpoint.read_params(path), record), path)
+        return choose_sizes(args, sizes_of_tensors(parameters.read_params(path), record), path)
     if getattr(args, "resume", False) and args.writing_params_path:
         path = checkpoint.path_to_resume(args.writing_params_path)
         state = checkpoint.load_checkpoint(path, quiet=True)
         tensors, run = (value if isinstance(value, dict) else {} for value in (state.get("model"), state["run"]))
-        tensors = {name: tensor for name, tensor in tensors.items() if checkpoint.is_named_tensor(name, tensor)}
+        tensors = {name: tensor for name, tensor in tensors.items() if parameters.is_named_tensor(name, tensor)}
         return choose_sizes(args, sizes_of_tensors(tensors, run.get("model")), path)
     return choose_sizes(args, {}, "")
 
@@ -45,15 +47,17 @@ def load_corpus(path: str, block_size: int = Sizes.block_size) -> CharCorruption
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str]]:
-    """The questions to finetune on that the model can read, and for each of the others what is wrong. Raises InputError when
-    they cannot be used, or all are unreadable."""
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording, list[str]]:
+    """The questions to finetune on that the model can read, how they are worded, and for each of the others what is wrong.
+    Raises InputError when they cannot be used, or all are unreadable."""
     found = find_corpus(path)
     rows = read_training_rows(found)
     with naming_file(found):
         names, problems = readable_questions(corpus, rows)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    return names, problems
+    wording = find_wording(names.questions, titles_of(corpus.data))
+    print(*wording.lines(), sep="\n")
+    return names, wording, problems
 
 
 class Questions(NamedTuple):
@@ -90,10 +94,10 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dro
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities))
-    checkpoint.tag_vocabulary(model, corpus.itos)
+    parameters.tag_vocabulary(model, corpus.itos)
     if args.reading_params_path:
-        checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
-        vocabulary = checkpoint.vocabulary_digest(corpus.itos)
+        parameters.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
+        vocabulary = parameters.vocabulary_digest(corpus.itos)
         checkpoint.check_metadata(args.reading_params_path, args.variant, vocabulary)
     return model
 

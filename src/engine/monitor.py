@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from cloze import titles_of
 from dataset import CharCorruptionDataset, pack, shift
 from engine.writer import RobustWriter
 from evaluation import probes
@@ -15,6 +16,7 @@ from generation import generate, generate_answers
 from questions import MAX_ANSWER, score
 from trainer import Trainer
 from vocabulary import MASK, PAD, decode
+from wording import COURSE, Wording, find_wording
 
 MAX_REPORTS = 50  # in a run; there is always one after its last epoch
 PROBED = 128  # subjects
@@ -38,9 +40,11 @@ class Monitor:
         prompts: Sequence[list[int]] = (),
         start_position: int = 0,
         longest_answer: int = 0,
+        known: Wording = COURSE,
     ):
-        """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`, as in training. Answers may be as long
-        as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER."""
+        """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
+        as in training. Answers may be as long as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER.
+        `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.questions, self.answers, self.prompts = questions, answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
@@ -51,7 +55,8 @@ class Monitor:
         rows = corpus.corrupt(chosen[:3], rng, most)
         self.documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in rows]  # up to the second MASK
         self.interval = math.ceil(trainer.batches.epochs / MAX_REPORTS)
-        self.probed = probes.prompts_of(questions, answers or (), corpus, start_position, PROBED)
+        wording = find_wording(questions, titles_of(corpus.data), known)
+        self.probed = probes.prompts_of(questions, answers or (), corpus, wording, start_position, PROBED)
         self.score: tuple[float, float] | None = (
             None  # the number of questions, and of right answers, in the last report
         )

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from engine import checkpoint, distributed
+from engine import distributed, parameters
 from engine.files import InputError
 from model import GPT
 from trainer import Stopped, Trainer
@@ -61,7 +61,7 @@ def rescue(model: GPT) -> str:
     handle, path = tempfile.mkstemp(suffix=".params")
     os.close(handle)
     try:
-        checkpoint.save_params(model, path)
+        parameters.save_params(model, path)
     except InputError:
         os.unlink(path)
         return "nor could the parameters be saved elsewhere: free some disk space"

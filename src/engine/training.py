@@ -11,11 +11,11 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset
+from cloze import ClozeDataset, MixedDataset, pretraining_positions, views_of
 from dataset import CharCorruptionDataset, NameDataset
-from engine import checkpoint, distributed
+from engine import checkpoint, distributed, parameters
 from engine.devices import choose_device, choose_dtype
-from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
+from engine.files import digest, find_corpus, is_main_process, warn
 from engine.inputs import (
     Questions,
     check_training_outputs,
@@ -27,13 +27,16 @@ from engine.inputs import (
     warn_of_unreadable,
 )
 from engine.monitor import Monitor
+from engine.resuming import extensions, is_finished, resume, should_resume
 from engine.sizes import Sizes
 from engine.stopping import graceful_shutdown, report_failures
-from engine.writer import RobustWriter, open_writer
+from engine.writer import open_writer
+from evaluation.baselines import most_frequent
 from model import GPT
-from questions import subject_starts, warn_of_unknown_wording
-from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
+from questions import subject_positions, warn_of_wording
+from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase, choose_phase
 from trainer import Trainer, TrainerConfig
+from wording import COURSE, Wording
 
 
 def train(args: Namespace) -> None:
@@ -49,13 +52,15 @@ def train_alone(args: Namespace) -> None:
     resumed = is_main_process() and should_resume(args)
     sizes = find_sizes(args)
     corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
-    names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
+    names, wording, problems = None, COURSE, []
+    if args.function == "finetune":
+        names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args, sizes)
-    dataset = build_dataset(phase, corpus, names)
+    dataset = build_dataset(phase, corpus, names, wording)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
-    run = fingerprint(args, sizes, corpus, model)
+    run = fingerprint(args, sizes, corpus, model, dataset)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
@@ -63,36 +68,56 @@ def train_alone(args: Namespace) -> None:
     if distributed.broadcast(resumed and is_finished(args, trainer)):
         print(f"{args.writing_params_path} is finished: nothing to do; a higher --max_epochs trains it further")
         return distributed.finish()
+    run |= extensions(before, phase)
+    if views := views_of(dataset):
+        views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
+        run["title_positions"] = views.positions
+    config.run.update(run)
+    warn_of_input(args, dataset, names, wording, problems, evaluation)
     if before:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
-    extended = extensions(before, phase)
-    warn_of_input(args, dataset, names, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
-    start_position = find_start_position(args, dataset)
-    writer, longest = None, max(map(len, names.answers)) if names else 0
-    if first:
-        writer, folder = open_writer(args, before, trainer.steps)
-        print(f"TensorBoard: {writer.log_dir}", flush=True)
-        writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
-        asked = evaluation[:3] if evaluation else ()
-        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest)
-        kept = config.run | extended | {"tensorboard": folder}
-        trainer.config = replace(config, writer=writer, after_epoch=monitor, run=kept)
-    processes = distributed.world_size()
+    known = {"processes": distributed.world_size(), "first_position": find_start_position(args, dataset)}
+    if names:
+        known |= {"longest_answer": max(map(len, names.answers)), "usual_answer": most_frequent(names.answers)}
+        known["wording"] = wording.record()
+    monitor = watch(args, phase, trainer, before, corpus, evaluation, wording, known) if first else None
     try:
-        with report_failures(trainer), graceful_shutdown(trainer), writer or contextlib.nullcontext():
+        with (
+            report_failures(trainer),
+            graceful_shutdown(trainer),
+            monitor.writer if first else contextlib.nullcontext(),
+        ):
             trainer.train()
-            if writer:
-                log_results(writer, args, phase, trainer, monitor.score)
+            if monitor:
+                log_results(args, phase, trainer, monitor)
     finally:
         distributed.finish()
-    if first:
-        known = {"processes": processes, "first_position": start_position}
-        if names:
-            known["longest_answer"] = longest
-        record_results(args, trainer, run | extended | known)
+    if monitor:
+        record_results(args, trainer, run | known)
         print(summary(args, trainer, monitor.score))
+
+
+def watch(
+    args: Namespace,
+    phase: Phase,
+    trainer: Trainer,
+    before: dict[str, Any],
+    corpus: CharCorruptionDataset,
+    evaluation: Questions | None,
+    wording: Wording,
+    known: dict[str, Any],
+) -> Monitor:
+    """Lets TensorBoard follow the training, in the folder that the run already has if it is resumed (`before`)."""
+    writer, folder = open_writer(args, before, trainer.steps)
+    print(f"TensorBoard: {writer.log_dir}", flush=True)
+    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
+    monitor = Monitor(trainer, corpus, writer, *(evaluation[:3] if evaluation else ()), known=wording,
+                      start_position=known["first_position"], longest_answer=known.get("longest_answer", 0))  # fmt: skip
+    run = trainer.config.run | {"tensorboard": folder}
+    trainer.config = replace(trainer.config, writer=writer, after_epoch=monitor, run=run)
+    return monitor
 
 
 def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> None:
@@ -109,30 +134,21 @@ def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> 
 # What is trained, how, and on what
 
 
-def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
-    that flags override."""
-    name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
-    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
-    lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
-    if lr is not None:  # Muon's rate changes by the same factor
-        phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
-    if args.max_epochs:
-        horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
-        phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
-    return replace(phase, batch_size=args.batch_size or phase.batch_size)
-
-
 def warn_of_input(
-    args: Namespace, dataset: Dataset, names: NameDataset | None, problems: list[str], evaluation: Questions | None
+    args: Namespace,
+    dataset: Dataset,
+    names: NameDataset | None,
+    wording: Wording,
+    problems: list[str],
+    evaluation: Questions | None,
 ) -> None:
     """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
-    unknown wording, another recipe than in pretraining."""
+    unknown subjects, another recipe than in pretraining."""
     if isinstance(dataset, ClozeDataset):
         report_views(dataset)
     if names:
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
-        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
     if evaluation:
         warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     if args.reading_params_path:
@@ -145,14 +161,19 @@ def warn_of_input(
         warn(f"{args.reading_params_path}: {text}")
 
 
-def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+def build_dataset(
+    phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None, wording: Wording = COURSE
+) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views."""
+    views, whose titles begin where the questions have their subjects by their `wording`."""
     if names is None:
-        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+        if not phase.cloze_share:
+            return corpus
+        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size))
     if not phase.views:
         return names
-    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
+    documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
 
 
@@ -218,112 +239,32 @@ def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     }
 
 
-def fingerprint(args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(
+    args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset
+) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
     return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
-        "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
+        "vocabulary": parameters.vocabulary_digest(corpus.itos),
         "model": shape,
-        "title_positions": subject_starts(),
+        "title_positions": views.positions if (views := views_of(dataset)) else None,
     }
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Which run is meant: a new one, an unfinished one, or a finished one that goes on
-
-
-def should_resume(args: Namespace) -> bool:
-    """Whether the command continues a run. Raises InputError when it would begin a new one where an unfinished one is, or,
-    without --overwrite, where parameters are."""
-    params, path = args.writing_params_path, checkpoint.checkpoint_path(args.writing_params_path)
-    if args.resume:
-        return True
-    if not checkpoint.has_checkpoint(path):
-        if os.path.exists(params) and not args.overwrite:
-            other = "--overwrite replaces it, --resume with a higher --max_epochs trains it further"
-            raise InputError(f"{params}: is there already; name another file ({other})")
-        return False
-    restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
-    if restarts and checkpoint.load_checkpoint(path)["run"].get("job") == job:  # torchrun has restarted its processes
-        return True
-    remains = " and ".join(filter(os.path.exists, (path, path + checkpoint.PREVIOUS)))
-    raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
-
-
-def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any]) -> dict[str, Any]:
-    """Restores the last checkpoint, of an unfinished run or, if there is none, of a finished one, which may have had fewer
-    epochs. Returns what identified that run.
-
-    A run that is extended from 2 to 4 epochs consists of the steps of a run of 2 epochs, and then steps 3 and 4 of a run of
-    4 epochs, with its batches and learning rates.
-    Raises InputError when the checkpoint's run differs from `run` in more than that, in data or settings.
-    """
-
-    def equal(one: object, other: object) -> bool:
-        try:
-            return bool(one == other)
-        except (RuntimeError, TypeError, ValueError):  # a tensor in a hostile file
-            return False
-
-    params, path = args.writing_params_path, checkpoint.path_to_resume(args.writing_params_path)
-    state = checkpoint.load_checkpoint(path)
-    before = state["run"]
-    if not isinstance(before, dict) or not isinstance(before.get("recipe"), dict):
-        raise InputError(f"{path}: is not a state file")
-    if path == checkpoint.final_path(params):
-        if os.path.exists(params) and not equal(before.get("params"), digest(params)):
-            raise InputError(f"{params}: is not what the run of {path} has written, so it cannot be trained further")
-        run = run | {"recipe": shorter_recipe(args, sizes, before["recipe"].get("epochs"))}
-    for name, now in run.items():
-        then = before.get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
-        if equal(then, now):
-            continue
-        if isinstance(now, dict) and isinstance(then, dict):
-            name = next((key for key in now | then if not equal(then.get(key), now.get(key))), name)
-        raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
-    with naming_file(path):
-        trainer.restore(state)
-    return before
-
-
-def shorter_recipe(args: Namespace, sizes: Sizes, epochs: object) -> dict[str, Any]:
-    """The recipe that the command would use with `epochs` epochs, as it is saved. Raises InputError if it has fewer
-    itself."""
-    recipe = choose_phase(args, sizes).record()
-    if type(epochs) is not int or epochs < 1 or epochs == recipe["epochs"]:
-        return recipe
-    if epochs > recipe["epochs"]:
-        text = f"has been trained for {epochs} epochs already; --max_epochs above that trains it further"
-        raise InputError(f"{args.writing_params_path}: {text}")
-    return choose_phase(Namespace(**vars(args) | {"max_epochs": epochs}), sizes).record()
-
-
-def is_finished(args: Namespace, trainer: Trainer) -> bool:
-    """Whether all steps are done, and the parameters and their metadata written."""
-    return trainer.steps == len(trainer.batches) and checkpoint.read_metadata(args.writing_params_path) is not None
-
-
-def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:
-    """After how many epochs the run was finished and extended, for its checkpoint and its metadata; {} if it was not."""
-    epochs = before.get("extended_from")
-    epochs = [n for n in epochs if type(n) is int] if isinstance(epochs, list) else []
-    epochs += [before["recipe"]["epochs"]] if before and before["recipe"]["epochs"] != phase.epochs else []
-    return {"extended_from": epochs} if epochs else {}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # TensorBoard, and the final message
 
 
-def log_results(
-    writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer, score: tuple[float, float] | None
-) -> None:
-    """The run's row in TensorBoard's table of runs, with its `score` (questions, right answers)."""
+def log_results(args: Namespace, phase: Phase, trainer: Trainer, monitor: Monitor) -> None:
+    """The run's row in TensorBoard's table of runs."""
     settings = {name: getattr(args, name) for name in ("variant", "recipe", "seed")} | phase.record()
-    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": score[1] / score[0] if score else None}
-    writer.add_table_row(settings, metrics, trainer.steps)
+    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": None}
+    if monitor.score:
+        total, correct = monitor.score
+        metrics["final/dev_accuracy"] = correct / total
+    monitor.writer.add_table_row(settings, metrics, trainer.steps)
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:
