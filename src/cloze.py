@@ -29,6 +29,7 @@ MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
 COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
+PROMPT_TRIES = 20  # to find a gap with words before it
 
 
 def split_title(text: str) -> tuple[str, str]:
@@ -219,6 +220,19 @@ class ClozeDataset(Dataset):
         first = max(0, first - rng.integers(MAX_CONTEXT + 1))
         last = min(len(words) - 1, last + rng.integers(MAX_CONTEXT + 1) * rng.integers(2))
         return [text[words[first][0] : begin], mask, text[end : words[last][1]], mask, *missing], (first, last)
+
+    def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        """A view of document i with one gap, if possible with words before it, up to the place where the model begins to
+        write; and what it should write there. None when there is no such view."""
+        document, text, found = self.documents[i], self.corpus.document(i), None
+        for _ in range(PROMPT_TRIES if document.words else 0):
+            (before, mask, after, _, missing, _), _ = self.gap(i, False, rng)
+            prompt = np.concatenate((text[: document.words[0][0]], before, mask, after, mask))
+            if self.start_position + len(prompt) + len(missing) < self.corpus.block_size:
+                found = prompt, missing
+                if len(before):
+                    break
+        return found
 
     def distractor(self, max_words: int, rng: np.random.Generator) -> np.ndarray:
         """Between one and `max_words` successive words of a random document, as indices; none if it has none."""
