@@ -29,6 +29,7 @@ MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
 COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
+PROMPT_TRIES = 20  # to find a gap with words before it
 
 
 def split_title(text: str) -> tuple[str, str]:
@@ -99,9 +100,12 @@ class ClozeDataset(Dataset):
         positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
         """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`. `positions` has the positions at which titles begin, each with its weight."""
+        name that occurs in `answers`, and as likely at a word of an answer without capitals ("film actor", "1901").
+        `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
+        answers = list(answers)
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
+        self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         self.documents = [self._find_words(text, counts) for text in corpus.data]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
@@ -128,6 +132,8 @@ class ClozeDataset(Dataset):
             word = text[begin:end]
             if end > self.corpus.max_chars:
                 weight = OTHER_WEIGHT
+            elif word in self.no_names:
+                weight = NAME_WEIGHT
             elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weight = NUMBER_WEIGHT
             elif word[0].isupper() and word not in title_words and counts[word] >= counts[word.lower()]:
@@ -220,6 +226,19 @@ class ClozeDataset(Dataset):
         last = min(len(words) - 1, last + rng.integers(MAX_CONTEXT + 1) * rng.integers(2))
         return [text[words[first][0] : begin], mask, text[end : words[last][1]], mask, *missing], (first, last)
 
+    def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        """A view of document i with one gap, if possible with words before it, up to the place where the model begins to
+        write; and what it should write there. None when there is no such view."""
+        document, text, found = self.documents[i], self.corpus.document(i), None
+        for _ in range(PROMPT_TRIES if document.words else 0):
+            (before, mask, after, _, missing, _), _ = self.gap(i, False, rng)
+            prompt = np.concatenate((text[: document.words[0][0]], before, mask, after, mask))
+            if self.start_position + len(prompt) + len(missing) < self.corpus.block_size:
+                found = prompt, missing
+                if len(before):
+                    break
+        return found
+
     def distractor(self, max_words: int, rng: np.random.Generator) -> np.ndarray:
         """Between one and `max_words` successive words of a random document, as indices; none if it has none."""
         i = rng.integers(len(self.documents))
@@ -256,3 +275,9 @@ class MixedDataset(Dataset):
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
         return x, y, np.concatenate((np.zeros(len(indices), np.int64), start_positions))
+
+
+def views_of(dataset: Dataset) -> ClozeDataset | None:
+    """The views in the training data, if there are any."""
+    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
+    return documents if isinstance(documents, ClozeDataset) else None

@@ -12,9 +12,9 @@ import torch
 from commands import PEOPLE, execute
 
 from dataset import NameDataset
-from engine.checkpoint import save_params
 from engine.files import ROOT
 from engine.inputs import load_corpus
+from engine.parameters import save_params
 from model import GPT, GPTConfig
 from trainer import Trainer, TrainerConfig
 

@@ -9,8 +9,8 @@ import torch
 from answers import check_page
 from commands import PEOPLE, contents, execute
 
-from engine.checkpoint import save_params
 from engine.inputs import load_corpus
+from engine.parameters import save_params
 from evaluation import report
 from evaluation.probes import PROBES
 from model import GPT, GPTConfig
