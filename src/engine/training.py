@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from cloze import ClozeDataset, MixedDataset, pretraining_positions, views_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed, parameters
-from engine.devices import choose_device, choose_dtype
+from engine.devices import choose_device, choose_dtype, describe_machine
 from engine.files import digest, find_corpus, is_main_process, warn
 from engine.inputs import (
     Questions,
@@ -123,7 +123,7 @@ def watch(
 def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> None:
     """Writes the metadata of the finished parameters, `known` and more, and keeps the run's last state."""
     results = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
-    results |= {"loss": trainer.mean_loss, "device": str(trainer.device)}
+    results |= {"loss": trainer.mean_loss, "device": str(trainer.device), "machine": describe_machine(trainer.device)}
     flags = {name: value for name, value in vars(args).items() if value is not None}
     metadata = known | results | {"flags": flags, "versions": checkpoint.versions()}
     made = trainer.config.run | {"params": checkpoint.write_metadata(args.writing_params_path, metadata)}
