@@ -68,6 +68,21 @@ def test_any_questions_and_titles(questions, titles):
     assert Wording.from_record(json.loads(json.dumps(wording.record()))) == wording
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["questions", "templates", "before", "after"]), inner, max_size=4)
+    ),
+)
+
+
+@given(JSON)
+def test_metadata_with_anything_in_the_place_of_the_finding(record):
+    found = Wording.from_record(record)
+    assert found is None or Wording.from_record(found.record()) == found and not found.subject("?")
+
+
 def test_questions_whose_subject_cannot_be_found():
     asked = [f"Tell me of {name}?" for name in SUBJECTS]
     for titles in ([], ["Tell", "me", "of"], ["Nobody"], SUBJECTS[:1]):  # one subject does not vary
@@ -260,7 +275,7 @@ def test_a_report_without_subjects(lands, capsys):
     assert summary["subjects_known"] == 0 and not {"probes", "nearest"} & summary.keys()
     assert summary["by"].keys() == {"frequency"} and summary["baselines"].keys() == {"always Lin City"}
     words = check_page(Path("none/report.html").read_text("utf-8"), 2)
-    assert "Whom the questions are about could not be found" in words and "of the 0 people" not in words
+    assert "Whom the questions are about could not be found" in words and "of the 0 subjects" not in words
 
 
 def test_a_name_is_asked_in_the_words_of_finetuning(lands, capsys):
