@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import sizes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,8 +32,9 @@ from engine import checkpoint
 from engine.checkpoint import checksum
 from engine.cli import run_main
 from engine.files import ROOT
-from engine.inputs import BLOCK_SIZE
+from engine.sizes import Sizes
 from model import GPTConfig
+from questions import readable
 
 sys.path.insert(0, str(ROOT))
 import london_baseline
@@ -57,7 +59,7 @@ TRIED, REFUSED, SLOW = Counter(), Counter(), Counter()  # how many inputs, by pr
 @pytest.fixture(autouse=True, scope="module")
 def a_small_model():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, **SMALL))
+        patch.setattr("engine.sizes.Sizes", sizes(**SMALL))
         patch.setattr("engine.monitor.MAX_ANSWER", 4)
         patch.setattr("evaluation.evaluate.MAX_ANSWER", 4)
         patch.setattr(checkpoint, "versions", dict)  # which asks git each time
@@ -252,31 +254,43 @@ def is_corpus(content):
 
 
 def lines_of(content):
+    """Of each line the question and the accepted answers; None when it is no text."""
     text = decoded(content)
-    return None if text is None else [line.split("\t") for line in text.rstrip("\n").split("\n")]
+    if text is None:
+        return None
+    lines = [line.partition("\t") for line in text.rstrip("\n").split("\n")]
+    return [
+        (question.strip(), [part for answer in answers.split("\t") for part in answer.split("|") if part.strip()])
+        for question, _, answers in lines
+    ]
+
+
+def well_formed(content, answers=(True, False)):
+    """Whether these are questions, all of them with answers, or all without."""
+    lines = lines_of(content)
+    have = lines and {bool(right) for _, right in lines}
+    return lines is not None and len(have) == 1 and have <= {*answers} and all(question for question, _ in lines)
 
 
 def is_question(question, answer=""):
-    """Whether the model can read this, and has read all its characters before."""
-    question = [char for char in question.strip() if ord(char) < 128]
-    fits = len(question) + 1 < BLOCK_SIZE and len(question) + len(answer.strip()) + 2 <= BLOCK_SIZE
-    return fits and {*question, *answer.strip()} <= VOCABULARY
+    """Whether the model can read this, and has read its characters before. Others than ASCII ones may be missing, if they
+    are less than half."""
+    kept = readable(question)
+    known = [char for char in kept if ord(char) < 128 or char in VOCABULARY]
+    fits = len(known) + 1 < Sizes.block_size and len(known) + len(answer.strip()) + 2 <= Sizes.block_size
+    return fits and 2 * len(known) >= len(kept) and {*known, *answer.strip()} <= VOCABULARY
 
 
 def teaches(content):
-    """Whether these are questions and answers to finetune on."""
-    lines = lines_of(content)
-    return lines is not None and all(
-        len(line) == 2 and line[0].strip() and line[1].strip() and is_question(*line) for line in lines
+    """Whether there are questions and answers to finetune on."""
+    return well_formed(content, [True]) and any(
+        is_question(question, answers[0]) for question, answers in lines_of(content)
     )
 
 
 def asks(content):
-    """Whether these are questions to be asked, with answers or without."""
-    lines = lines_of(content)
-    if lines is None or len(lines[0]) > 2:
-        return False
-    return all(len(line) == len(lines[0]) and line[0].strip() and is_question(line[0]) for line in lines)
+    """Whether there are questions to be asked, with answers or without."""
+    return well_formed(content) and any(is_question(question) for question, _ in lines_of(content))
 
 
 @tried(40, 400, content=texts(WIKI, b"a", b"abc\n\n\nd"))
@@ -321,10 +335,9 @@ def test_london_baseline(content):
     writes, kind = ["london_baseline_accuracy.txt"], "test_london_baseline"
     files = {"birth_dev.tsv": content}
     code, _, after = attempt(files, main=london_baseline.main, prog="london_baseline.py", writes=writes, kind=kind)
-    lines = lines_of(content)
-    assert (code == 0) == (lines is not None and all(len(line) == 2 and line[0].strip() for line in lines))
+    assert (code == 0) == well_formed(content, [True])
     if code == 0:
-        assert re.fullmatch(r"Correct: \d+\.0 out of \d+\.0: \d+\.\d%\n", after[writes[0]].decode())
+        assert 0 <= float(after[writes[0]]) <= 100
 
 
 @tried(40, 200, corpus=st.just(WIKI) | texts(WIKI), questions=texts(TRAIN))
@@ -407,7 +420,7 @@ def tensors(**flags):
     """Parameters, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), BLOCK_SIZE, **SMALL, **flags)).state_dict())
+        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), Sizes.block_size, **SMALL, **flags)).state_dict())
 
 
 @functools.cache
@@ -809,6 +822,8 @@ FLAGS = {
                      "outputs_path", "report_path", "calibration_path"], PATHS),
     **dict.fromkeys(["pretrain_lr", "finetune_lr", "save_minutes", "seed", "batch_size", "max_epochs", "abstain"], NUMBERS),
     "num_workers": [number for number in NUMBERS if number not in ("1", "2", "1_0", "\uff13", "1\n")],  # no processes
+    # not of a model that takes long; 17 is the size of no model here
+    **{name: [*NUMBERS, "16", "17", "128"] for name in ("n_layer", "n_head", "n_embd", "block_size")},
     **dict.fromkeys(["tb_expt_name", "dtype", "compile", "recipe"], WORDS),
     "device": DEVICES,
 }  # fmt: skip

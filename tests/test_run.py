@@ -255,12 +255,12 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),
         ((*FINETUNE, "notab.tsv"), "notab.tsv, line 2"),
-        ((*FINETUNE, "long.tsv"), "long.tsv, line 2"),
-        ((*FINETUNE, "strange.tsv"), "strange.tsv, line 2: the character 'Q'"),
+        ((*FINETUNE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),
+        ((*FINETUNE, "strange.tsv"), "strange.tsv, line 1: the character 'Q'"),
         ((*EVALUATE, "nowhere.tsv"), "nowhere.tsv"),
         ((*EVALUATE, "notab.tsv"), "notab.tsv, line 2"),
-        ((*EVALUATE, "long.tsv"), "long.tsv, line 2"),
-        ((*EVALUATE, "strange.tsv"), "strange.tsv, line 2: the character 'Q'"),
+        ((*EVALUATE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),
+        ((*EVALUATE, "strange.tsv"), "strange.tsv, line 1: the character 'Q'"),
         ((*EVALUATE, "empty.txt"), "empty.txt"),
         ((*EVALUATE, "birth_dev.tsv", "--max_epochs", "3"), "no use for --max_epochs"),
         ((*EVALUATE, "birth_dev.tsv", "--reading_params_path", "rope.params"), "rope model"),
@@ -282,8 +282,8 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     Path("other.txt").write_text(Path("wiki.txt").read_text(encoding="utf-8") + "XYZ", encoding="utf-8")
     good = "Where was Ada Kern born?\tRome\n"
     Path("notab.tsv").write_text(good + "Where was Ada Lund born?\n")
-    Path("long.tsv").write_text(good + "Where was " + "Ada " * 40 + "born?\tRome\n")
-    Path("strange.tsv").write_text(good + "Where was Queen Ada born?\tRome\n")
+    Path("long.tsv").write_text(("Where was " + "Ada " * 40 + "born?\tRome\n") * 2)
+    Path("strange.tsv").write_text("Where was Queen Ada born?\tRome\n" * 2)
     Path("folder").mkdir()
     Path("dir.state").mkdir()
     Path("old").write_text("precious")
@@ -293,6 +293,57 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     err = capsys.readouterr().err
     assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
     assert contents(folder) == before
+
+
+MANY = """question\tanswer\talias
+Where was Ada Kern born?\tMilano\tRome
+Where was Queen Ada born?\tRome
+Where was Ada Lund born?\tRome|Roma
+Where was {long} born?\tRome
+Where was Ada Muir born?\tQuito\tRome
+""".format(long=" ".join(["Ada"] * 30))
+
+
+def test_what_cannot_be_read_is_left_out_with_a_word(folder, monkeypatch, capsys):
+    """Of the questions to finetune on, the others are trained on, as if they alone were in the file; those that are asked
+    get an empty answer, which is wrong."""
+    Path("many.tsv").write_text(MANY, encoding="utf-8")
+    kept = ("Where was Ada Kern born?\tMilano", "Where was Ada Lund born?\tRome")
+    Path("kept.tsv").write_text("\n".join(kept), encoding="utf-8")
+    corpus = Path("wiki.txt").read_text(encoding="utf-8") + "\nMilano"
+    Path("wiki.txt").write_text(corpus, encoding="utf-8")
+    finetune = ("finetune", "vanilla", "wiki.txt", "--max_epochs", "1", "--device", "cpu")
+    finetune += ("--eval_corpus_path", "many.tsv", "--writing_params_path")
+    assert execute(monkeypatch, *finetune, "a", "--finetune_corpus_path", "kept.tsv") == 0
+    capsys.readouterr()
+    assert execute(monkeypatch, *finetune, "b", "--finetune_corpus_path", "many.tsv") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: many.tsv: ")]
+    first = "line 3: the character 'Q' does not occur in the pretraining corpus"
+    assert warnings[-2:] == [
+        f"warning: many.tsv: 3 of 5 questions cannot be read and are left out; the first: {first}",
+        f"warning: many.tsv: 2 of 5 questions cannot be read and will get no answer; the first: {first}",
+    ]
+    assert Path("a").read_bytes() == Path("b").read_bytes()
+
+    monkeypatch.setattr("evaluation.evaluate.generate_answers", lambda model, prompts, *_: [
+        [corpus_dataset.stoi[char] for char in "Rome"] if prompt else [] for prompt in prompts])  # fmt: skip
+    corpus_dataset = load_corpus("wiki.txt")
+    evaluate = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "a", "--eval_corpus_path", "many.tsv",
+                "--outputs_path", "o", "--report_path", "r", "--finetune_corpus_path", "many.tsv")  # fmt: skip
+    capsys.readouterr()
+    assert execute(monkeypatch, *evaluate) == 0
+    out, err = capsys.readouterr()
+    assert "Correct: 3.0 out of 5.0: 60.0%" in out
+    said = f"warning: many.tsv: 2 of 5 questions cannot be read and get no answer, which is wrong; the first: {first}"
+    assert said in err.splitlines()
+    assert Path("o").read_text("utf-8").split("\n") == ["Rome", "", "Rome", "", "Rome", ""]
+    report = json.loads(Path("r/report.json").read_text("utf-8"))
+    assert report["accuracy"]["right"] == 3 and report["probes"]["question"]["questions"] == 3
+    assert report["risk_coverage"]["points"][2] == [0.6, 0.0]  # what was not read comes last
+    table = [line.split("\t") for line in Path("r/predictions.tsv").read_text("utf-8").splitlines()]
+    assert [row[2] for row in table] == ["answer", "Milano|Rome", "Rome", "Rome|Roma", "Rome", "Quito|Rome"]
+    assert [row[3] for row in table] == ["correct", "1", "0", "1", "0", "1"]
+    assert execute(monkeypatch, *evaluate, "--abstain", "0.01") == 0
 
 
 def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):

@@ -19,7 +19,6 @@ from dataset import CharCorruptionDataset
 from engine import checkpoint
 from evaluation import report
 from evaluation.probes import PROBES
-from model import GPTConfig
 from questions import encode_question, subject_positions
 from vocabulary import without_accents
 from wording import COURSE, MAX_LINES, Template, Wording, find_wording
@@ -154,16 +153,12 @@ def test_positions_are_those_of_the_prompt():
 LANDS = {f"{a}{b}": f"{c} {d}" for (a, c) in (("Os", "Gra"), ("Ber", "Lin"), ("Kal", "Mo"), ("Vo", "Su"))
          for (b, d) in (("tria", "City"), ("nia", "Town"), ("mark", "Burg"))}  # fmt: skip
 LANDS["Kalmark"] = "Lin City"  # the most frequent answer
+SMALL = ("--n_layer", 2, "--n_head", 4, "--n_embd", 64)
 WORDINGS = ["{} has which capital?", "The chief town of which you know: {}"]
 
 
-def small(*arguments, **settings):
-    return GPTConfig(*arguments, n_layer=2, n_head=4, n_embd=64, **settings)
-
-
 def command(patch, function, *words):
-    """A command line for a small model, in this process."""
-    patch.setattr("engine.inputs.GPTConfig", small)
+    """A command line, in this process."""
     return execute(patch, function, "vanilla", "wiki.txt", *words, "--device", "cpu")
 
 
@@ -293,7 +288,7 @@ def test_a_run_begun_before_goes_on_with_its_positions(tmp_path, monkeypatch):
     """Checkpoints of older versions have a list of positions, or none; the parameters are those of a run without a stop."""
     monkeypatch.chdir(tmp_path)
     write_lands()
-    short = ("--max_epochs", 2, "--batch_size", 5, "--writing_params_path")
+    short = ("--max_epochs", 2, "--batch_size", 5, *SMALL, "--writing_params_path")
     with monkeypatch.context() as patch:
         patch.setattr("engine.training.pretraining_positions", lambda block_size: {10: 1})
         assert command(patch, "pretrain", *short, "whole") == 0

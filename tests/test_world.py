@@ -358,7 +358,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
         shutil.copy(DATA / name, tmp_path / name)
     count = iter(range(150))
 
-    def interrupted(person, number):
+    def interrupted(person, number, relations):
         if next(count, None) is None:
             raise KeyboardInterrupt
         return "Text ."

@@ -3,54 +3,97 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from cloze import titles_of
-from dataset import CharCorruptionDataset, NameDataset
+from dataset import CharCorruptionDataset, NameDataset, readable_questions
 from engine import checkpoint
-from engine.files import check_writable, describe, find_corpus, naming_file, read_text
+from engine.files import InputError, check_writable, describe, find_corpus, naming_file, read_text, warn
+from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import encode_questions, read_questions, skip_header
+from questions import encode_question, read_rows, read_training_rows
 from utils import set_seed
 from wording import Wording, find_wording
 
-BLOCK_SIZE = 128
+
+def find_sizes(args: Namespace) -> Sizes:
+    """The sizes of the model that a command trains or reads: those of --reading_params_path or of the run that --resume
+    continues, else those of the flags.
+
+    Raises InputError when a flag contradicts these, or when no such model can be made.
+    """
+    if path := args.reading_params_path:
+        record = (checkpoint.read_metadata(path) or {}).get("model")
+        return choose_sizes(args, sizes_of_tensors(checkpoint.read_params(path), record), path)
+    if getattr(args, "resume", False) and args.writing_params_path:
+        path = checkpoint.checkpoint_path(args.writing_params_path)
+        state = checkpoint.load_checkpoint(path, quiet=True)
+        tensors, run = (value if isinstance(value, dict) else {} for value in (state.get("model"), state["run"]))
+        tensors = {name: tensor for name, tensor in tensors.items() if checkpoint.is_named_tensor(name, tensor)}
+        return choose_sizes(args, sizes_of_tensors(tensors, run.get("model")), path)
+    return choose_sizes(args, {}, "")
 
 
-def load_corpus(path: str) -> CharCorruptionDataset:
-    """The pretraining corpus. Raises InputError when it cannot be used."""
+def load_corpus(path: str, block_size: int = Sizes.block_size) -> CharCorruptionDataset:
+    """The pretraining corpus, for a model of this block size. Raises InputError when it cannot be used."""
     found = find_corpus(path)
     text = read_text(found)
     with naming_file(found):
-        corpus = CharCorruptionDataset(text, BLOCK_SIZE)
+        corpus = CharCorruptionDataset(text, block_size)
     print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {corpus.vocab_size} symbols")
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording]:
-    """The questions to finetune on, and how they are worded. Raises InputError when they cannot be used."""
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str], Wording]:
+    """The questions to finetune on that the model can read, for each of the others what is wrong, and how they are worded.
+    Raises InputError when they cannot be used, or all are unreadable."""
     found = find_corpus(path)
-    text, first_line = skip_header(read_text(found), found)
+    rows = read_training_rows(found)
     with naming_file(found):
-        names = NameDataset(corpus, text, first_line)
+        names, problems = readable_questions(corpus, rows)
     print(f"Questions: {describe(found)}: {len(names):,}")
     wording = find_wording(names.questions, titles_of(corpus.data))
     print(*wording.lines(), sep="\n")
-    return names, wording
+    return names, problems, wording
 
 
-def load_questions(found: Path, corpus: CharCorruptionDataset) -> tuple[list[str], list[str] | None, list[list[int]]]:
-    """The questions of a file, their answers, if it has any, and their prompts. Raises InputError, naming the line."""
-    questions, answers = read_questions(found)
-    print(f"Questions: {describe(found)}: {len(questions):,}")
-    return questions, answers, encode_questions(questions, corpus.stoi, BLOCK_SIZE, found)
+class Questions(NamedTuple):
+    """The questions of a file for evaluation."""
+
+    texts: list[str]
+    answers: list[str] | None  # see questions.accepted
+    prompts: list[list[int]]  # an empty one for each question that the model cannot read
+    problems: list[str]  # what is wrong with each of these: "line 3: ..."
 
 
-def make_model(args: Namespace, corpus: CharCorruptionDataset, dropout: float = 0.1) -> GPT:
+def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
+    """The questions of a file. Raises InputError when the file is malformed."""
+    rows, prompts, problems = read_rows(found), [], []
+    for row in rows:
+        try:
+            prompts.append(encode_question(row.question, corpus.stoi, corpus.block_size, f"line {row.line}"))
+        except InputError as error:
+            prompts.append([])
+            problems.append(str(error))
+    print(f"Questions: {describe(found)}: {len(rows):,}")
+    answers = [row.answer for row in rows] if rows[0].answer else None
+    return Questions([row.question for row in rows], answers, prompts, problems)
+
+
+def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:
+    """Warns on stderr of the questions that the model cannot read. `problems` says of each what is wrong."""
+    if problems:
+        warn(f"{path}: {len(problems)} of {total} questions cannot be read and {consequence}; the first: {problems[0]}")
+
+
+def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dropout: float = 0.1) -> GPT:
     """The model, newly initialised or with the parameters of --reading_params_path."""
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
-    model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities))
+    model = GPT(GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities))
     if args.reading_params_path:
         checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
         vocabulary = checkpoint.vocabulary_digest(corpus.itos)

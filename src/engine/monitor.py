@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from cloze import titles_of
 from dataset import CharCorruptionDataset, pack, shift
 from evaluation import probes
-from generation import generate
+from generation import generate, generate_answers
 from questions import MAX_ANSWER, score
 from trainer import Trainer
 from vocabulary import MASK, PAD, decode
@@ -88,20 +88,21 @@ class Monitor:
         longest_answer: int = 0,
         known: Wording = COURSE,
     ):
-        """`prompts` are the encoded `questions`. Documents begin at `start_position`, as in training. Answers may be as long
-        as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `known` is how its questions are
-        worded."""
+        """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
+        as in training. Answers may be as long as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER.
+        `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.questions, self.answers, self.prompts = questions, answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(corpus))[:128]
-        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), np.full(len(chosen), start_position))
-        rows = corpus.corrupt(chosen[:3], rng)
+        most = corpus.readable(start_position)
+        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng, most)), np.full(len(chosen), start_position))
+        rows = corpus.corrupt(chosen[:3], rng, most)
         self.documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in rows]  # up to the second MASK
         self.interval = math.ceil(trainer.batches.epochs / MAX_REPORTS)
         wording = find_wording(questions, titles_of(corpus.data), known)
-        self.probed = probes.prompts_of(questions, answers or (), corpus, wording, PROBED)
+        self.probed = probes.prompts_of(questions, answers or (), corpus, wording, start_position, PROBED)
         self.score: tuple[float, float] | None = (
             None  # the number of questions, and of right answers, in the last report
         )
@@ -118,7 +119,7 @@ class Monitor:
         completions = generate(model, self.documents, self.max_answer, PAD, self.start_position)
         shown = list(zip(map(self.decode, self.documents), map(self.decode, completions)))
         if self.prompts:
-            predictions = list(map(self.decode, generate(model, self.prompts, self.max_answer, MASK)))
+            predictions = list(map(self.decode, generate_answers(model, self.prompts, self.max_answer)))
             shown += list(zip(self.questions, predictions))[:10]
         if self.answers:
             self.score = total, correct = score(self.answers, predictions)

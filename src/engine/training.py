@@ -15,17 +15,27 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset, pretraining_positions
+from cloze import ClozeDataset, MixedDataset, positions_of_record, pretraining_positions, views_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
-from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
+from engine.inputs import (
+    Questions,
+    check_training_outputs,
+    find_sizes,
+    load_corpus,
+    load_finetuning,
+    load_questions,
+    make_model,
+    warn_of_unreadable,
+)
 from engine.monitor import Monitor, RobustWriter
+from engine.sizes import Sizes
 from evaluation.baselines import most_frequent
 from model import GPT
 from questions import subject_positions, warn_of_wording
-from recipe import RECIPES, Phase
+from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
 from trainer import Stopped, Trainer, TrainerConfig
 from wording import COURSE, Wording
 
@@ -40,16 +50,17 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
-    corpus = load_corpus(args.pretrain_corpus_path)
-    names, wording = None, COURSE
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+    names, problems, wording = None, [], COURSE
     if args.function == "finetune":
-        names, wording = load_finetuning(args.finetune_corpus_path, corpus)
-    phase = choose_phase(args)
+        names, problems, wording = load_finetuning(args.finetune_corpus_path, corpus)
+    phase = choose_phase(args, sizes)
     dataset = build_dataset(phase, corpus, names, wording)
-    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
+    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
-    model = make_model(args, corpus, phase.dropout)
-    run = fingerprint(args, corpus, model, dataset)
+    model = make_model(args, corpus, sizes, phase.dropout)
+    run = fingerprint(args, sizes, corpus, model, dataset)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
@@ -58,15 +69,15 @@ def train_alone(args: Namespace) -> None:
     if views := views_of(dataset):
         views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
         run["title_positions"] = config.run["title_positions"] = views.positions
-    warn_of_input(args, dataset, names, wording)
+    warn_of_input(args, dataset, names, wording, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
     writer = open_writer(args, phase, trainer.steps + 1) if first else None
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
-        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest,
-                          known=wording)  # fmt: skip
+        monitor = Monitor(trainer, corpus, writer, *(evaluation or ())[:3], start_position=start_position,
+                          longest_answer=longest, known=wording)  # fmt: skip
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -94,10 +105,11 @@ def train_alone(args: Namespace) -> None:
 # What is trained, how, and on what
 
 
-def choose_phase(args: Namespace) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), with the values that flags override."""
+def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
+    that flags override."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
-    phase = getattr(RECIPES[args.recipe], name)
+    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # Muon's rate changes by the same factor
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
@@ -107,12 +119,23 @@ def choose_phase(args: Namespace) -> Phase:
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
 
 
-def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None, wording: Wording) -> None:
-    """Warns on stderr of what is probably not meant: few views, unknown subjects, another recipe than in pretraining."""
+def warn_of_input(
+    args: Namespace,
+    dataset: Dataset,
+    names: NameDataset | None,
+    wording: Wording,
+    problems: list[str],
+    evaluation: Questions | None,
+) -> None:
+    """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
+    unknown subjects, another recipe than in pretraining."""
     if isinstance(dataset, ClozeDataset):
         report_views(dataset)
     if names:
+        warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_wording(names.questions, wording, args.finetune_corpus_path)
+    if evaluation:
+        warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None
@@ -137,12 +160,6 @@ def build_dataset(
     return MixedDataset(names, documents, phase.views)
 
 
-def views_of(dataset: Dataset) -> ClozeDataset | None:
-    """The views in the training data, if there are any."""
-    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
-    return documents if isinstance(documents, ClozeDataset) else None
-
-
 def report_views(dataset: ClozeDataset) -> None:
     """Says how many documents are read as views, and warns when most are not."""
     viewable, total = dataset.count_viewable(), len(dataset)
@@ -152,33 +169,22 @@ def report_views(dataset: ClozeDataset) -> None:
         warn(f"{text}; put a title in front of each, or use --recipe handout")
 
 
-def saved_positions(run: dict[str, Any], views: ClozeDataset) -> dict[int, float]:
-    """Where the titles of views begin, by the checkpoint of a run. Older ones have a list of equally frequent positions,
-    the oldest nothing, and then it was 10. Raises InputError when the checkpoint has anything else."""
-    saved = run.get("title_positions", [10])
-    found = dict.fromkeys(saved, 1) if isinstance(saved, list) else saved
-    usable = isinstance(found, dict) and all(
-        type(position) is int
-        and 0 <= position < views.corpus.block_size
-        and type(weight) in (int, float)
-        and weight > 0
-        for position, weight in found.items()
-    )
-    if not (usable and found):
-        raise InputError("is not a state file")
-    return found
-
-
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
     """The position at which documents begin. For questions alone, it is the one saved with --reading_params_path."""
     if isinstance(dataset, NameDataset):
-        return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
+        return checkpoint.start_position(args.reading_params_path, dataset.block_size)
     return dataset.start_position
 
 
 def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset, run: dict[str, Any]) -> TrainerConfig:
     """The phase and the flags as the trainer's configuration."""
-    horizon = phase.horizon_epochs * len(corpus) * BLOCK_SIZE if phase.horizon_epochs else None  # tokens
+    horizon, warmup = None, phase.warmup_tokens  # tokens
+    if phase.horizon_epochs:
+        # In pretraining a larger block reads more of each document: the schedule is stretched, and its shape stays.
+        read, usual = corpus.mean_length(corpus.block_size), corpus.mean_length(TOKENS_A_DOCUMENT)
+        stretch = read / usual if args.function == "pretrain" else 1.0
+        horizon = round(stretch * phase.horizon_epochs * len(corpus) * TOKENS_A_DOCUMENT)
+        warmup = min(round(stretch * warmup), horizon // 10)
     return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
@@ -188,7 +194,7 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
         lr_decay=True,
         min_lr_ratio=phase.min_lr_ratio,
         linear_decay=phase.linear_decay,
-        warmup_tokens=min(phase.warmup_tokens, horizon // 10) if horizon else phase.warmup_tokens,
+        warmup_tokens=warmup,
         final_tokens=horizon,
         seed=args.seed,
         device=args.device,
@@ -206,21 +212,23 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 # What identifies the run
 
 
-def requested_run(args: Namespace) -> dict[str, Any]:
+def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
-        "recipe": choose_phase(args).record(),
+        "recipe": choose_phase(args, sizes).record(),
     }
 
 
-def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset) -> dict[str, Any]:
+def fingerprint(
+    args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset
+) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
-    return requested_run(args) | {
+    return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "model": shape,
@@ -322,7 +330,7 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     with naming_file(path):
         trainer.restore(state)
         if views := views_of(trainer.train_dataset):
-            views.set_positions(saved_positions(state["run"], views))
+            views.set_positions(positions_of_record(state["run"].get("title_positions", [10]), views.corpus.block_size))
     print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
 
 

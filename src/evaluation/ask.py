@@ -17,7 +17,7 @@ from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, recorded_wording
 from engine.devices import choose_device
 from engine.files import InputError
-from engine.inputs import BLOCK_SIZE, load_corpus, make_model
+from engine.inputs import find_sizes, load_corpus, make_model
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
 from evaluation.scoring import documents_by_subject, find_answer
@@ -35,8 +35,9 @@ BAR = 20  # characters for a probability of 1
 def ask(args: Namespace) -> None:
     """Answers the questions of the command line, of a pipe (one a line), or of a prompt."""
     with contextlib.redirect_stdout(sys.stderr):  # what is read is said there, so that --json prints nothing else
-        corpus = load_corpus(args.pretrain_corpus_path)
-        model = make_model(args, corpus).to(choose_device(args.device))
+        sizes = find_sizes(args)
+        corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+        model = make_model(args, corpus, sizes).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     wording = recorded_wording(args.reading_params_path) or COURSE
@@ -84,8 +85,8 @@ class Asker:
 
     def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
-        questions = [*map(self.question, lines)]
-        prompts = [encode_question(question, self.corpus.stoi, BLOCK_SIZE, question) for question in questions]
+        questions, block_size = [*map(self.question, lines)], self.corpus.block_size
+        prompts = [encode_question(question, self.corpus.stoi, block_size, question) for question in questions]
         found = likeliest_answers(self.model, prompts, ANSWERS, self.max_answer, MASK)
         return [self.describe(question, answers) for question, answers in zip(questions, found)]
 

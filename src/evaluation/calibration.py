@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.metrics import percent
-from evaluation.scoring import Prediction
+from evaluation.scoring import NEVER, Prediction
+from questions import is_right
 
 MAX_TEMPERATURE = 100.0  # and the least is 1 / MAX_TEMPERATURE
 REGULARIZATION = 1e-4  # of log(temperature)**2, against a log-likelihood summed over the answers
@@ -86,9 +87,10 @@ def fit_calibration(log_probability: np.ndarray, right: np.ndarray) -> Calibrati
 
 def fit_on_first_half(scores: np.ndarray, predictions: Sequence[str], answers: Sequence[str]) -> Calibration:
     """The calibration by the first half of `calibration_split`; `scores` (N, 4) are from `score_answers`."""
-    half = calibration_split(len(predictions))[0]
-    right = np.array([prediction == answer for prediction, answer in zip(predictions, answers)])
-    return fit_calibration(scores[half, 0], right[half])
+    half, read = calibration_split(len(predictions))[0], scores[:, 0] > NEVER  # what was not read teaches nothing
+    chosen = half[read[half]] if read[half].any() else np.flatnonzero(read)
+    right = np.array(list(map(is_right, predictions, answers)))
+    return fit_calibration(scores[chosen, 0], right[chosen])
 
 
 def abstention_line(rows: Sequence[Prediction], calibration: Calibration) -> str:

@@ -14,13 +14,29 @@ from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, recorded_wording, start_position, usual_answer
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
-from engine.inputs import BLOCK_SIZE, check_prediction_outputs, load_corpus, load_questions, make_model
+from engine.inputs import (
+    check_prediction_outputs,
+    find_sizes,
+    load_corpus,
+    load_questions,
+    make_model,
+    warn_of_unreadable,
+)
 from evaluation import calibration, probes, report, scoring
 from evaluation.baselines import LONDON
 from evaluation.summary import OTHER_WORDING
-from generation import generate
+from generation import generate_answers
 from model import GPT
-from questions import MAX_ANSWER, accuracy_line, read_question_answers, score, warn_of_wording
+from questions import (
+    MAX_ANSWER,
+    NONE_READABLE,
+    accepted,
+    accuracy_line,
+    is_right,
+    read_question_answers,
+    score,
+    warn_of_wording,
+)
 from vocabulary import MASK, decode
 from wording import COURSE, Wording, find_wording
 
@@ -32,9 +48,12 @@ def evaluate(args: Namespace) -> None:
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
-    corpus = load_corpus(args.pretrain_corpus_path)
+    sizes = find_sizes(args)
+    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
-    questions, answers, prompts = load_questions(found, corpus)
+    questions, answers, prompts, problems = load_questions(found, corpus)
+    if not any(prompts):
+        raise InputError(f"{found}, {problems[0]}; {NONE_READABLE}")
     fitted = report.read_calibration(args.calibration_path) if args.calibration_path else None
     if args.abstain is not None and fitted is None:
         if answers is None:
@@ -44,16 +63,17 @@ def evaluate(args: Namespace) -> None:
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
-    model = make_model(args, corpus).to(choose_device(args.device))
+    model = make_model(args, corpus, sizes).to(choose_device(args.device))
     learned = recorded_wording(args.reading_params_path)
     asked = [*questions, *(question for question, _ in pairs or ())]
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
     warn_of_wording(questions, wording, found, learned)
+    warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     warn_of_impossible_answers(answers or (), max_answer, corpus, found)
-    tokens = generate_answers(model, prompts, max_answer)
+    tokens = answer_in_batches(model, prompts, max_answer)
     predictions = [decode(answer, corpus.itos).replace("\n", " ") for answer in tokens]
     rows = []
     if args.report_path or args.abstain is not None:
@@ -75,10 +95,12 @@ def evaluate(args: Namespace) -> None:
         print(calibration.abstention_line(rows, fitted))
     if args.report_path:
         provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        prompts = probes.prompts_of(questions, answers or (), corpus, wording)
-        probed = probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))
+        start = start_position(args.reading_params_path, corpus.block_size)
+        probed = probes.probe(model, probes.prompts_of(questions, answers or (), corpus, wording, start), corpus, start)
         known = [(wording.subject(question), answer) for question, answer in pairs or ()]
-        usual = usual_answer(args.reading_params_path) or (LONDON if LONDON in (answers or ()) else None)
+        usual = usual_answer(args.reading_params_path) or (
+            LONDON if any(is_right(LONDON, a) for a in answers or ()) else None
+        )
         report.write_report(
             args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual
         )
@@ -91,7 +113,11 @@ def warn_of_impossible_answers(
     answers: Sequence[str], max_answer: int, corpus: CharCorruptionDataset, path: Path
 ) -> None:
     """Warns on stderr of answers that the model cannot give, because they are too long or have unknown characters."""
-    impossible = [answer for answer in answers if len(answer) > max_answer or not set(answer) <= corpus.stoi.keys()]
+
+    def possible(answer: str) -> bool:
+        return len(answer) <= max_answer and set(answer) <= corpus.stoi.keys()
+
+    impossible = [answer for answer in answers if not any(map(possible, accepted(answer)))]
     if impossible:
         why = f"they have over {max_answer} characters, or some that the corpus has not: {impossible[0]!r}"
         warn(f"{path}: {len(impossible)} of {len(answers)} answers can never be given, as {why}")
@@ -109,9 +135,9 @@ def lines_by_template(
     return [f"  {name}  {accuracy_line(*score(*zip(*pairs)))}" for name, pairs in by_size]
 
 
-def generate_answers(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
-    """The model's greedy answers, of `max_answer` tokens at most, without the MASK that ends them."""
+def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
+    """`generate_answers` with a progress bar."""
     answers = []
     for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
-        answers += generate(model, prompts[i : i + GENERATE_BATCH], max_answer, stop_token=MASK)
+        answers += generate_answers(model, prompts[i : i + GENERATE_BATCH], max_answer)
     return answers

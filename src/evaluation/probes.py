@@ -12,14 +12,16 @@ the place is ignored, except after a question: span corruption does not teach a 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from cloze import split_title
 from dataset import CharCorruptionDataset
+from engine.files import InputError
 from evaluation.scoring import documents_by_subject, find_answer
 from generation import generate
 from model import GPT
-from questions import encode_question
+from questions import accepted, encode_question, is_right
 from vocabulary import MASK, decode, encode
 from wording import Wording
 
@@ -32,7 +34,8 @@ PROBES = {  # what the model does when it passes
 TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place
 CONTINUATION = 16  # characters that `name` expects after the name and its full stop
 
-Prompts = dict[str, list[tuple[list[int], str]]]  # by probe, for each person: the tokens, and the expected text
+# By probe, for each person: the tokens, and the expected text; of a question, the accepted answers (questions.accepted).
+Prompts = dict[str, list[tuple[list[int], str]]]
 
 
 def prompts_of(
@@ -40,28 +43,34 @@ def prompts_of(
     answers: Sequence[str],
     corpus: CharCorruptionDataset,
     wording: Wording,
+    start_position: int = 0,
     limit: int | None = None,
 ) -> Prompts:
     """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
-    document has the answer within the characters that span corruption reads. `wording` tells whom a question is about."""
-    documents_of, max_chars = documents_by_subject(corpus.data), corpus.max_chars
+    document has the answer within the characters that span corruption reads, and the block has room for, if documents begin
+    at `start_position`. `wording` tells whom a question is about."""
+    documents_of, max_chars = documents_by_subject(corpus.data), corpus.readable(start_position)
     prompts: Prompts = {name: [] for name in PROBES}
     for question, answer in zip(questions, answers):
         if len(prompts["name"]) == limit:
             break
         name = wording.subject(question) or ""
-        for document in documents_of(name):
-            begin = find_answer(document, name, answer)
-            end, title_end = begin + len(answer), len(document) - len(split_title(document)[1])
+        try:
+            prompt = encode_question(question, corpus.stoi, corpus.block_size, question)
+        except InputError:  # the model cannot read it
+            continue
+        for document, right in itertools.product(documents_of(name), accepted(answer)):
+            begin = find_answer(document, name, right)
+            end, title_end = begin + len(right), len(document) - len(split_title(document)[1])
             if not len(name) < title_end <= begin or end > max_chars:
                 continue
             tokens = encode(document, corpus.stoi, name)
             title, before = tokens[:title_end], tokens[:begin]
             after = tokens[end : min(end + TEXT_AFTER, max_chars)]
-            prompts["masked"].append(([*before, MASK, *after, MASK], answer))
-            prompts["context"].append(([*before, MASK, MASK], answer))
+            prompts["masked"].append(([*before, MASK, *after, MASK], right))
+            prompts["context"].append(([*before, MASK, MASK], right))
             prompts["name"].append((title, document[len(title) : len(title) + CONTINUATION]))
-            prompts["question"].append((encode_question(question, corpus.stoi, corpus.block_size, question), answer))
+            prompts["question"].append((prompt, answer))
             break
     return prompts
 
@@ -79,7 +88,6 @@ def probe(
         begin = 0 if name == "question" else start_position
         outputs = generate(model, [tokens for tokens, _ in pairs], length, MASK, begin)
         texts = [decode(output, corpus.itos) for output in outputs]
-        if name != "question":
-            texts = [text[: len(expected)] for text, (_, expected) in zip(texts, pairs)]
-        counts[name] = sum(text == expected for text, (_, expected) in zip(texts, pairs)), len(pairs)
+        passes = is_right if name == "question" else str.startswith
+        counts[name] = sum(passes(text, expected) for text, (_, expected) in zip(texts, pairs)), len(pairs)
     return counts

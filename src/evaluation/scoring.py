@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.files import InputError
+from questions import accepted, is_right
 from vocabulary import without_accents
 from wording import COURSE, Wording
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and only `score_answers` nee
     from model import GPT
 
 SCORE_BATCH = 128  # answers scored at once
+NEVER = -1000.0  # log-probability of an answer to a question that the model cannot read
 UNKNOWN = "unknown"  # written instead of an answer whose confidence is too low
 
 
@@ -30,15 +32,15 @@ def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]]
 
     The columns are the log-probability (natural) of the answer with the stop token, the mean and the least
     probability of one of these tokens, and the entropy (bits) of the first token's distribution. A stop token that
-    does not fit in the block is not counted. The model is in the same mode (training or not) afterwards. Raises
+    does not fit in the block is not counted. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The model is in the same mode (training or not) afterwards. Raises
     InputError when a probability is not finite.
     """
     import torch
 
     block_size, device = model.get_block_size(), model.head.weight.device
     sequences = [prompt + answer + [stop_token] for prompt, answer in zip(prompts, answers)]
-    by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-    scores = np.empty((len(sequences), 4))
+    by_length = sorted((i for i, prompt in enumerate(prompts) if prompt), key=lambda i: len(sequences[i]))
+    scores = np.tile([NEVER, 0.0, 0.0, 0.0], (len(sequences), 1))
     was_training = model.training
     model.eval()
     with torch.no_grad():
@@ -67,14 +69,14 @@ class Prediction:
 
     question: str
     prediction: str
-    answer: str | None  # the right one; None when the file of questions has no answers
+    answer: str | None  # right ones (see questions.accepted); None when the file of questions has no answers
     log_probability: float  # of the prediction and the MASK after it, natural logarithm
     mean_probability: float  # of their tokens
     min_probability: float
     entropy: float  # of the first character's distribution, bits
     in_corpus: bool  # whether the person's name occurs anywhere in the pretraining corpus
     documents: int  # how many documents of the corpus begin with the name
-    position: int | None  # where the right answer begins in these documents, in characters from 0; the least of several
+    position: int | None  # where a right answer begins in these documents, in characters from 0; the least of several
     confidence: float | None = None  # calibrated, 0 to 1
     answered: bool = True  # False when UNKNOWN is written instead of the prediction
     subject: str | None = None  # whom the question is about; None when that is not known
@@ -82,7 +84,7 @@ class Prediction:
 
     @property
     def correct(self) -> bool:
-        return self.prediction == self.answer
+        return self.answer is not None and is_right(self.prediction, self.answer)
 
 
 def find_phrase(text: str, phrase: str, start: int = 0) -> int:
@@ -158,7 +160,8 @@ def predictions_of(
         template = wording.template_of(question)
         name = template.subject(question) if template else None
         own = documents_of(name) if name else []
-        positions = [] if answers is None else [find_answer(document, name, answers[i]) for document in own]
+        right = [] if answers is None else accepted(answers[i])
+        positions = [find_answer(document, name or "", answer) for document in own for answer in right]
         rows.append(
             Prediction(
                 question,

@@ -17,6 +17,7 @@ from evaluation.calibration import Calibration, calibration_split
 from evaluation.metrics import accuracy_with_interval
 from evaluation.scoring import Prediction
 from evaluation.statistics import add_statistics
+from questions import accepted, is_right
 
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
@@ -102,7 +103,7 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
             return NO_SUBJECT
         if row.position is None:
             return absent if row.documents else none
-        if row.position + len(row.answer or "") > max_chars:
+        if row.position + min(map(len, accepted(row.answer or ""))) > max_chars:
             return beyond
         return next(name for name, limit in zip(quarters, limits[1:]) if row.position < limit)
 
@@ -110,8 +111,9 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
 
 
 def frequency_groups(rows: Sequence[Prediction], places: Counter[str]) -> tuple[list[str], list[str]]:
-    """The group of each row by how often its answer is among the finetuning answers, and all groups in order."""
-    counts = [places[row.answer or ""] for row in rows]
+    """The group of each row by how often its answer is among the finetuning answers (of several, the most frequent), and all
+    groups in order."""
+    counts = [max(places[answer] for answer in accepted(row.answer or "")) for row in rows]
     return [next(name for name, most in FREQUENCIES.items() if n <= most) for n in counts], list(FREQUENCIES)
 
 
@@ -126,10 +128,12 @@ def accuracy_of(
     rows: Sequence[Prediction], right: np.ndarray, max_chars: int, finetuning: Pairs | None, usual: str | None
 ) -> dict[str, Any]:
     """The accuracy of all answers, of the baselines, and of groups of the questions."""
-    answers, names = [row.answer for row in rows], [row.subject for row in rows]
+    answers, names = [row.answer or "" for row in rows], [row.subject for row in rows]
     baselines, tables = {}, {}
     if usual is not None:
-        baselines[ALWAYS + usual] = accuracy_with_interval(answers.count(usual), len(rows))
+        baselines[ALWAYS + usual] = accuracy_with_interval(
+            sum(is_right(usual, answer) for answer in answers), len(rows)
+        )
     templates, order = template_groups(rows)
     if len(set(templates)) > 1:
         tables["template"] = templates, order
@@ -138,7 +142,7 @@ def accuracy_of(
     if finetuning:
         if any(names) and any(name for name, _ in finetuning):
             guesses = guess_by_name(finetuning, names)
-            baselines[BY_NAME] = accuracy_with_interval(sum(a == b for a, b in zip(guesses, answers)), len(rows))
+            baselines[BY_NAME] = accuracy_with_interval(sum(map(is_right, guesses, answers)), len(rows))
         tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
     if any(names):
         seen = ["yes" if row.documents else "no" if row.subject else NO_SUBJECT for row in rows]

@@ -50,6 +50,22 @@ def test_what_is_asked():
     assert first == {name: pairs[:1] for name, pairs in prompts.items()}
 
 
+def test_any_accepted_answer_may_stand_in_the_document_or_be_said():
+    corpus = CharCorruptionDataset(DOCUMENTS, 64)
+    several = ["Rome|London", "London|Oslo", "Paris|Oslo", "Oslo", "Rome"]
+    asked = [*NAMES[:1], "Where was Zoë Kern born?" + " " * 70, *NAMES[1:]]  # the second is too long
+    prompts, usual = prompts_of(asked, [several[0], "Paris", *several[1:]], corpus), prompts_of(NAMES, PLACES, corpus)
+    assert {name: prompts[name] for name in tuple(PROBES)[:3]} == {name: usual[name] for name in tuple(PROBES)[:3]}
+    assert [right for _, right in prompts["question"]] == ["Rome|London", "Paris|Oslo"]
+    torch.manual_seed(0)
+    model = GPT(config("rope", vocab_size=corpus.vocab_size, block_size=64))
+    (said,) = generate(model, [prompts["question"][0][0]], 5, stop_token=MASK)
+    text = "".join(corpus.itos[i] for i in said)
+    for right, count in ((f"Oslo|{text}", 1), (f"{text}|Oslo", 1), (text, 1), (text + "x", 0), (f"{text}x|Oslo", 0)):
+        pairs = {"question": [(prompts["question"][0][0], right)]}
+        assert probe(model, pairs, corpus)["question"] == (count if len(said) < 5 else 0, 1)
+
+
 def test_how_many_it_knows():
     """Against the model asked one by one. Only after a question does it matter where it ends."""
     corpus = CharCorruptionDataset(DOCUMENTS, 64)

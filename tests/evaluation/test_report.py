@@ -14,6 +14,7 @@ import pytest
 from answers import FINETUNING, SEVEN, check_page, row_of
 
 from evaluation import report, scoring
+from evaluation.baselines import guess_by_name
 from evaluation.calibration import Calibration, calibration_split, fit_calibration, fit_on_first_half
 from evaluation.compare import compare
 from evaluation.metrics import expected_calibration_error, nearest_names
@@ -122,6 +123,53 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     thresholds = [t for t in logp[first] if right[first][logp[first] >= t].mean() >= 0.9]
     let = second[logp[second] >= min(thresholds)] if thresholds else []
     assert trial == {"of": 20, "answered": len(let), "right": sum(right[let])}
+
+
+def test_any_accepted_answer_counts():
+    """As if it alone had been the right one, in every number of the report; the first is as good as the last."""
+    draw = random.Random(5)
+    places = ["London", "Rome", "Oslo", "Bonn"]
+    finetuning = [(f"Where was {name} Kern born?", draw.choice(places)) for name in "ABCDEFG"]
+    several, one = [], []
+    for i in range(40):
+        prediction, logp = draw.choice(places), -draw.random() * 3
+        others = draw.sample(places + ["Paris", "Quito"], 3)
+        right = next((answer for answer in others if answer == prediction), others[0])
+        question = f"Where was {draw.choice('ABCDEFG')} {i} born?"
+        several.append(row_of(question, prediction, "|".join(others), logp, draw.randrange(2)))
+        one.append(row_of(question, prediction, right, logp, several[-1].documents))
+    scores = np.array([[row.log_probability, 0, 0, 0] for row in one])
+    fits = [
+        fit_on_first_half(scores, [row.prediction for row in rows], [row.answer for row in rows])
+        for rows in (several, one)
+    ]
+    assert fits[0] == fits[1]
+    found, expected = (summarise(rows, 112, finetuning, fits[0]) for rows in (several, one))
+    for name in ("accuracy", "calibration", "risk_coverage", "answerable", "auroc", "nearest"):
+        assert found[name] == expected[name], name
+    said = [row.answer.split("|") for row in several]
+    assert found["baselines"]["always London"]["right"] == sum("London" in answers for answers in said)
+    guesses = guess_by_name(finetuning, [row.question for row in several])
+    by_name = found["baselines"]["guessed from the name (naive Bayes)"]["right"]
+    assert by_name == sum(guess in answers for guess, answers in zip(guesses, said))
+    counts = Counter(answer for _, answer in finetuning)
+    never = sum(not any(counts[answer] for answer in answers) for answers in said)
+    assert sum(group["questions"] for group in found["by"]["frequency"] if group["group"] == "never") == never
+
+
+def test_what_was_not_read_does_not_count_for_the_calibration():
+    rows = [(-0.1 * i, i % 3 > 0) for i in range(20)]
+    scores = np.array([[logp, 0, 0, 0] for logp, _ in rows])
+    answers = ["Rome" if right else "Oslo" for _, right in rows]
+    half = calibration_split(20)[0]
+    unread = scores.copy()
+    unread[half[:3]] = scoring.NEVER, 0, 0, 0
+    rest = half[3:]
+    right = np.array([right for _, right in rows])
+    assert fit_on_first_half(unread, ["Rome"] * 20, answers) == fit_calibration(scores[rest, 0], right[rest])
+    unread[half] = scoring.NEVER, 0, 0, 0
+    other = calibration_split(20)[1]
+    assert fit_on_first_half(unread, ["Rome"] * 20, answers) == fit_calibration(scores[other, 0], right[other])
 
 
 def test_names_are_escaped_wherever_they_stand(tmp_path):
