@@ -112,9 +112,12 @@ class ClozeDataset(Dataset):
         positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
         """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`. `positions` has the positions at which titles begin, each with its weight."""
+        name that occurs in `answers`, and as likely at a word of an answer without capitals ("film actor", "1901").
+        `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
+        answers = list(answers)
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
+        self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         self.documents = [self._find_words(text, counts) for text in corpus.data]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
@@ -141,6 +144,8 @@ class ClozeDataset(Dataset):
             word = text[begin:end]
             if end > self.corpus.max_chars:
                 weight = OTHER_WEIGHT
+            elif word in self.no_names:
+                weight = NAME_WEIGHT
             elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weight = NUMBER_WEIGHT
             elif word[0].isupper() and word not in title_words and counts[word] >= counts[word.lower()]:

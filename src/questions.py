@@ -121,10 +121,10 @@ def encode_question(question: str, stoi: dict[str, int], block_size: int, where:
     Raises InputError when no room for an answer is left, when an ASCII character is not in the vocabulary, or when most of
     the others are not.
     """
-    is_read = read_characters(question, stoi)
-    if 2 * sum(is_read) < len(kept := without_accents(question)):
-        encode(kept, stoi, where)  # raises
-    tokens = encode("".join(compress(question, is_read)), stoi, where) + [MASK]
+    known = read_characters(question, stoi)
+    if 2 * sum(known) < len(question) and without_accents(question) == question:
+        encode(question, stoi, where)  # raises
+    tokens = encode("".join(compress(question, known)), stoi, where) + [MASK]
     if len(tokens) >= block_size:
         problem = f"the question is {len(tokens) - 1} characters long; {block_size - 2} is the most"
         raise InputError(f"{where}: {problem}, and it needs a model of --block_size {len(tokens) + 1} or more")

@@ -59,7 +59,7 @@ def test_a_variant_is_a_class_and_a_line(alibi, folder, monkeypatch, capsys):
     finetune = ("finetune", "alibi", "wiki.txt", *files, "--writing_params_path", "a.params", *short)
     assert execute(monkeypatch, *finetune, "--eval_corpus_path", "birth_dev.tsv") == 0
     assert "Next: python src/run.py evaluate alibi wiki.txt --reading_params_path a.params" in capsys.readouterr().out
-    log = EventAccumulator("expt/finetune/run_alibi_pt_lr_0.002000_ft_lr_0.000800").Reload()
+    log = EventAccumulator("expt/finetune/run_alibi-fast-s0").Reload()
     assert "probe/question" in log.Tags()["scalars"]
     questions = ("--eval_corpus_path", "birth_dev.tsv", "--outputs_path", "o")
     assert execute(monkeypatch, "evaluate", "alibi", "wiki.txt", "--reading_params_path", "a.params", *questions) == 0

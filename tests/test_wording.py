@@ -179,10 +179,7 @@ def learned(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_lands()
-        rate = ("--pretrain_lr", 4e-3, "--finetune_lr", 4e-3)
-        assert (
-            command(patch, "pretrain", "--writing_params_path", "p", "--max_epochs", 60, "--batch_size", 13, *rate) == 0
-        )
+        assert command(patch, "pretrain", "--writing_params_path", "p", "--max_epochs", 60, "--batch_size", 13) == 0
         words = (
             "--reading_params_path",
             "p",
@@ -193,7 +190,7 @@ def learned(tmp_path_factory):
             "--batch_size",
             3,
         )
-        assert command(patch, "finetune", *words, *rate, "--writing_params_path", "f") == 0
+        assert command(patch, "finetune", *words, "--writing_params_path", "f") == 0
     return folder
 
 

@@ -1,9 +1,12 @@
 """The files of a run.
 
 x.params         the parameters, written when the run has ended: a plain state_dict with the course's names, so that this
-                 code and the course's can read each other's files
+                 code and the course's can read each other's files. Its `_metadata`, which torch saves too, names the
+                 vocabulary
 x.params.json    their metadata: how they were made, see `write_metadata`
 x.params.state   the checkpoint of an unfinished run: all that is needed to continue it, see `save_checkpoint`
+x.params.final   the last checkpoint of a finished run, with which --resume extends it: three times the size of x.params
+                 (40 MB) by AdamW, less by Muon. It may be deleted
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 import platform
 import subprocess
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,12 +46,14 @@ CHECKSUM_BYTES = 32
 
 def save_params(model: torch.nn.Module, path: Path | str) -> None:
     """Writes the model's parameters and buffers as CPU tensors. Raises InputError when they cannot be written."""
-    buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, buffer)
+    buffer, parameters = io.BytesIO(), model.state_dict()
+    for name, tensor in parameters.items():
+        parameters[name] = tensor.cpu()
+    torch.save(parameters, buffer)
     write_atomically(path, buffer.getbuffer())
 
 
-def read_params(path: Path | str) -> dict[str, torch.Tensor]:
+def read_params(path: Path | str) -> OrderedDict[str, torch.Tensor]:
     """The tensors that `save_params`, or the course's code, has written; also those of a model that was wrapped by
     DataParallel or torch.compile, whose names begin with "module." or "_orig_mod.".
 
@@ -56,23 +62,27 @@ def read_params(path: Path | str) -> dict[str, torch.Tensor]:
     saved = load_tensors(read_bytes(path), f"{path}: is not a parameter file, or is damaged")
     if not isinstance(saved, dict) or not all(map(is_named_tensor, saved, saved.values())):
         raise InputError(f"{path}: is not a parameter file: it should hold named tensors of numbers and nothing else")
+    metadata = getattr(saved, "_metadata", None)
     for prefix in ("module.", "_orig_mod.", "module."):
         if all(name.startswith(prefix) for name in saved):
             saved = {name.removeprefix(prefix): tensor for name, tensor in saved.items()}
-    return saved
+    params = OrderedDict(saved)
+    params._metadata = metadata  # see tag_vocabulary
+    return params
 
 
 def load_params(model: GPT, path: Path | str, trust_buffers: bool = False) -> None:
     """Puts the parameters of a file, see `read_params`, into the model.
 
-    Raises InputError when the file cannot be read, or belongs to another model, or when its buffers (mask, rope_cache) are
-    not those of the model, unless `trust_buffers`.
+    Raises InputError when the file cannot be read, or belongs to another model or vocabulary, or when its buffers (mask,
+    rope_cache) are not those of the model, unless `trust_buffers`.
     """
     saved, expected, checked = read_params(path), model.state_dict(), {}
     if "tok_emb.weight" in saved and saved.keys() != expected.keys():  # slow: the meta device imports torch._dynamo
         variant = nearest_variant(model, saved)
         if variant != model.config.variant:
             raise InputError(f"{path}: holds a {variant} model, not a {model.config.variant} one")
+    check_vocabulary(path, named_vocabulary(saved), named_vocabulary(expected))
     for name, tensor in expected.items():
         if name not in saved:
             raise InputError(f"{path}: holds a different model: it has no {name!r}")
@@ -139,6 +149,10 @@ def checkpoint_path(params_path: str) -> str:
     return params_path + ".state"
 
 
+def final_path(params_path: str) -> str:
+    return params_path + ".final"
+
+
 def metadata_path(params_path: str) -> str:
     return params_path + ".json"
 
@@ -185,20 +199,55 @@ def is_intact(content: bytes | memoryview) -> bool:
     return checksum(memoryview(content)[:-CHECKSUM_BYTES]) == content[-CHECKSUM_BYTES:]
 
 
+def sealed(state: dict[str, Any]) -> memoryview:
+    """Tensors and plain values as the content of a checkpoint."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.write(checksum(buffer.getbuffer()))
+    return buffer.getbuffer()
+
+
 def save_checkpoint(state: dict[str, Any], path: str) -> None:
     """Writes tensors and plain values. At any moment there is an intact file, at `path` or at `path` + PREVIOUS: a damaged
     file never becomes the previous one.
 
     Raises InputError when the file cannot be written.
     """
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.write(checksum(buffer.getbuffer()))
+    content = sealed(state)
     try:
         intact = is_intact(Path(path).read_bytes())
     except OSError:
         intact = False
-    write_atomically(path, buffer.getbuffer(), previous=path + PREVIOUS if intact else None)
+    write_atomically(path, content, previous=path + PREVIOUS if intact else None)
+
+
+def finish_checkpoints(state: dict[str, Any], params_path: str) -> None:
+    """Keeps the last state of a finished run, so that it can be extended, and removes the checkpoints before it. Warns on
+    stderr when the state cannot be written."""
+    path = final_path(params_path)
+    stale = temporary_files(path)
+    try:
+        write_atomically(path, sealed(state))
+    except InputError as error:
+        stale.append(path)  # that of an earlier run
+        warn(f"{error}; the run is finished, but --resume cannot extend it")
+    for file in stale:
+        with contextlib.suppress(OSError):
+            os.unlink(file)
+    remove_checkpoint(checkpoint_path(params_path))
+
+
+def path_to_resume(params_path: str) -> str:
+    """The checkpoint that --resume continues: of the unfinished run or, if there is none, the last of the finished one.
+
+    Raises InputError when a finished run has not kept any.
+    """
+    unfinished, final = checkpoint_path(params_path), final_path(params_path)
+    if has_checkpoint(unfinished) or not (os.path.exists(params_path) or os.path.exists(final)):
+        return unfinished
+    if not os.path.exists(final):
+        raise InputError(f"{params_path}: is finished, and cannot be trained further, because there is no {final}")
+    return final
 
 
 def load_checkpoint(path: str, quiet: bool = False) -> dict[str, Any]:
@@ -229,11 +278,15 @@ def load_checkpoint(path: str, quiet: bool = False) -> dict[str, Any]:
 
 def remove_checkpoint(path: str) -> None:
     """Removes the checkpoint of a finished run, and temporary files that a killed process has left."""
-    folder, name = os.path.split(os.path.realpath(path))
-    temporary = glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.tmp"))
-    for file in (path, path + PREVIOUS, *filter(os.path.isfile, temporary)):
+    for file in (path, path + PREVIOUS, *temporary_files(path)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(file)
+
+
+def temporary_files(path: str) -> list[str]:
+    """The files that processes which were killed while they wrote `path` have left."""
+    folder, name = os.path.split(os.path.realpath(path))
+    return list(filter(os.path.isfile, glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.tmp"))))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -243,6 +296,40 @@ def remove_checkpoint(path: str) -> None:
 def vocabulary_digest(itos: dict[int, str]) -> str:
     """The SHA-256 of the vocabulary's characters, in order."""
     return hashlib.sha256("".join(itos[i] for i in range(len(itos))).encode("utf-32-le", "surrogatepass")).hexdigest()
+
+
+def tag_vocabulary(model: torch.nn.Module, itos: dict[int, str]) -> None:
+    """Adds the vocabulary's digest to the `_metadata` of each state_dict of the model, where torch has its version numbers."""
+    vocabulary = vocabulary_digest(itos)
+
+    def tag(module: torch.nn.Module, state_dict: object, prefix: str, metadata: dict[str, Any]) -> None:
+        metadata["vocabulary"] = vocabulary
+
+    model.register_state_dict_post_hook(tag)
+
+
+def named_vocabulary(state_dict: object) -> str | None:
+    """The digest that `tag_vocabulary` has added, also where the model was wrapped; None in the files of other code."""
+    metadata = getattr(state_dict, "_metadata", None)
+    entries = metadata.values() if isinstance(metadata, dict) else ()
+    found = (entry["vocabulary"] for entry in entries if isinstance(entry, dict) and "vocabulary" in entry)
+    return next((vocabulary for vocabulary in found if isinstance(vocabulary, str)), None)
+
+
+def check_vocabulary(params_path: Path | str, vocabulary: object, expected: str | None) -> None:
+    """Raises InputError when parameters were made with another vocabulary than the expected one; None: not known."""
+    if None not in (vocabulary, expected) and vocabulary != expected:
+        raise InputError(f"{params_path}: was made with another vocabulary; use the corpus it was pretrained on")
+
+
+def warn_of_unknown_vocabulary(params_path: str) -> None:
+    """Warns on stderr if neither the parameters nor their metadata name the vocabulary, so that it cannot be checked."""
+    if "vocabulary" in (read_metadata(params_path) or {}):
+        return
+    if named_vocabulary(load_tensors(read_bytes(params_path), params_path)) is None:
+        warn(
+            f"{params_path}: does not say with which vocabulary it was made; with another one, its answers are nonsense"
+        )
 
 
 def versions() -> dict[str, str | None]:
@@ -259,11 +346,13 @@ def versions() -> dict[str, str | None]:
     return packages | {"commit": commit}
 
 
-def write_metadata(params_path: str, metadata: dict[str, Any]) -> None:
-    """Writes beside a parameter file how it was made, with the file's digest, so that the two cannot be mixed up."""
+def write_metadata(params_path: str, metadata: dict[str, Any]) -> str:
+    """Writes beside a parameter file how it was made, with the file's digest, so that the two cannot be mixed up. Returns
+    the digest."""
     metadata = metadata | {"params": digest(params_path)}
     text = json.dumps(metadata, indent=1, ensure_ascii=True) + "\n"
     write_atomically(metadata_path(params_path), text.encode())
+    return metadata["params"]
 
 
 def read_metadata(params_path: str) -> dict[str, Any] | None:
@@ -281,8 +370,7 @@ def check_metadata(params_path: str, variant: str, vocabulary: str) -> None:
     if metadata.get("variant", variant) != variant:
         other = metadata["variant"] if metadata["variant"] in list(VARIANTS) else "different"
         raise InputError(f"{params_path}: holds a {other} model, not a {variant} one")
-    if metadata.get("vocabulary", vocabulary) != vocabulary:
-        raise InputError(f"{params_path}: was made with another vocabulary; use the corpus it was pretrained on")
+    check_vocabulary(params_path, metadata.get("vocabulary"), vocabulary)
 
 
 def longest_answer(params_path: str) -> int:

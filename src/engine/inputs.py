@@ -29,7 +29,7 @@ def find_sizes(args: Namespace) -> Sizes:
         record = (checkpoint.read_metadata(path) or {}).get("model")
         return choose_sizes(args, sizes_of_tensors(checkpoint.read_params(path), record), path)
     if getattr(args, "resume", False) and args.writing_params_path:
-        path = checkpoint.checkpoint_path(args.writing_params_path)
+        path = checkpoint.path_to_resume(args.writing_params_path)
         state = checkpoint.load_checkpoint(path, quiet=True)
         tensors, run = (value if isinstance(value, dict) else {} for value in (state.get("model"), state["run"]))
         tensors = {name: tensor for name, tensor in tensors.items() if checkpoint.is_named_tensor(name, tensor)}
@@ -47,8 +47,8 @@ def load_corpus(path: str, block_size: int = Sizes.block_size) -> CharCorruption
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str], Wording]:
-    """The questions to finetune on that the model can read, for each of the others what is wrong, and how they are worded.
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording, list[str]]:
+    """The questions to finetune on that the model can read, how they are worded, and for each of the others what is wrong.
     Raises InputError when they cannot be used, or all are unreadable."""
     found = find_corpus(path)
     rows = read_training_rows(found)
@@ -57,7 +57,7 @@ def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDatas
     print(f"Questions: {describe(found)}: {len(names):,}")
     wording = find_wording(names.questions, titles_of(corpus.data))
     print(*wording.lines(), sep="\n")
-    return names, problems, wording
+    return names, wording, problems
 
 
 class Questions(NamedTuple):
@@ -94,6 +94,7 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dro
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities))
+    checkpoint.tag_vocabulary(model, corpus.itos)
     if args.reading_params_path:
         checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
         vocabulary = checkpoint.vocabulary_digest(corpus.itos)
@@ -113,7 +114,8 @@ def check_training_outputs(args: Namespace) -> None:
     inputs = input_files(args)
     check_writable(args.writing_params_path, *inputs)
     state = checkpoint.checkpoint_path(args.writing_params_path)
-    for path in (checkpoint.metadata_path(args.writing_params_path), state, state + checkpoint.PREVIOUS):
+    beside = (checkpoint.metadata_path(args.writing_params_path), checkpoint.final_path(args.writing_params_path))
+    for path in (*beside, state, state + checkpoint.PREVIOUS):
         check_writable(path, *inputs, args.reading_params_path)
 
 

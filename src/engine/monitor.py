@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from cloze import titles_of
 from dataset import CharCorruptionDataset, pack, shift
+from engine.writer import RobustWriter
 from evaluation import probes
 from generation import generate, generate_answers
 from questions import MAX_ANSWER, score
@@ -24,48 +20,6 @@ from wording import COURSE, Wording, find_wording
 
 MAX_REPORTS = 50  # in a run; there is always one after its last epoch
 PROBED = 128  # subjects
-
-
-class RobustWriter(SummaryWriter):
-    """A SummaryWriter for long runs. When it cannot write any more, for instance because the disk is full, it warns once
-    and the run continues without its curves. Raises OSError when it cannot be opened."""
-
-    failed = False
-
-    def unless_failed(method: Callable[..., None]) -> Callable[..., None]:
-        """Wraps a method of SummaryWriter."""
-
-        @functools.wraps(method)
-        def attempt(self: RobustWriter, *args: Any, **settings: Any) -> None:
-            if self.failed:
-                return
-            try:
-                method(self, *args, **settings)
-            except OSError as error:
-                self.failed = True
-                text = f"warning: {self.log_dir}: {error.strerror}; the run goes on, but TensorBoard no longer sees it"
-                print(text, file=sys.stderr, flush=True)
-
-        return attempt
-
-    add_scalar = unless_failed(SummaryWriter.add_scalar)
-    add_text = unless_failed(SummaryWriter.add_text)
-    add_hparams = unless_failed(SummaryWriter.add_hparams)
-    flush = unless_failed(SummaryWriter.flush)
-    close = unless_failed(SummaryWriter.close)
-
-    def __enter__(self) -> Self:
-        self.hook, threading.excepthook = threading.excepthook, self.ignore_os_error
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-        threading.excepthook = self.hook
-
-    def ignore_os_error(self, raised: threading.ExceptHookArgs) -> None:
-        """Silences the writing thread's OSError: the next call of a method above fails with it, and warns."""
-        if not isinstance(raised.exc_value, OSError):
-            self.hook(raised)
 
 
 class Monitor:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
-import sys
-import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,13 +26,15 @@ from engine.inputs import (
     make_model,
     warn_of_unreadable,
 )
-from engine.monitor import Monitor, RobustWriter
+from engine.monitor import Monitor
 from engine.sizes import Sizes
+from engine.stopping import graceful_shutdown, report_failures
+from engine.writer import RobustWriter, open_writer
 from evaluation.baselines import most_frequent
 from model import GPT
 from questions import subject_positions, warn_of_wording
 from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
-from trainer import Stopped, Trainer, TrainerConfig
+from trainer import Trainer, TrainerConfig
 from wording import COURSE, Wording
 
 
@@ -50,11 +48,12 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
+    resumed = is_main_process() and should_resume(args)
     sizes = find_sizes(args)
     corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
-    names, problems, wording = None, [], COURSE
+    names, wording, problems = None, COURSE, []
     if args.function == "finetune":
-        names, problems, wording = load_finetuning(args.finetune_corpus_path, corpus)
+        names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args, sizes)
     dataset = build_dataset(phase, corpus, names, wording)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
@@ -64,41 +63,55 @@ def train_alone(args: Namespace) -> None:
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
-    if first and should_resume(args, config.state_path):
-        resume(trainer, run)
+    before = resume(args, sizes, trainer, run) if resumed else {}
     if views := views_of(dataset):
         views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
         run["title_positions"] = config.run["title_positions"] = views.positions
+    if distributed.broadcast(resumed and is_finished(args, trainer)):
+        print(f"{args.writing_params_path} is finished: nothing to do; a higher --max_epochs trains it further")
+        return distributed.finish()
+    if before:
+        print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
+    extended = extensions(before, phase)
     warn_of_input(args, dataset, names, wording, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
-    writer = open_writer(args, phase, trainer.steps + 1) if first else None
-    monitor, longest = None, max(map(len, names.answers)) if names else 0
-    if writer:
-        monitor = Monitor(trainer, corpus, writer, *(evaluation or ())[:3], start_position=start_position,
-                          longest_answer=longest, known=wording)  # fmt: skip
-        trainer.config = replace(config, writer=writer, after_epoch=monitor)
+    writer, longest = None, max(map(len, names.answers)) if names else 0
+    if first:
+        writer, folder = open_writer(args, before, trainer.steps)
+        print(f"TensorBoard: {writer.log_dir}", flush=True)
+        writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
+        asked = evaluation[:3] if evaluation else ()
+        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest,
+                          known=wording)  # fmt: skip
+        kept = config.run | extended | {"tensorboard": folder}
+        trainer.config = replace(config, writer=writer, after_epoch=monitor, run=kept)
     processes = distributed.world_size()
     try:
         with report_failures(trainer), graceful_shutdown(trainer), writer or contextlib.nullcontext():
             trainer.train()
             if writer:
-                log_hyperparameters(writer, args, phase, trainer)
+                log_results(writer, args, phase, trainer, monitor.score)
     finally:
         distributed.finish()
     if first:
-        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
-        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
-        progress["first_position"] = start_position
+        known = {"processes": processes, "first_position": start_position}
         if names:
-            progress |= {"longest_answer": longest, "usual_answer": most_frequent(names.answers)}
-            progress["wording"] = wording.record()
-        flags = {name: value for name, value in vars(args).items() if value is not None}
-        metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
-        checkpoint.write_metadata(args.writing_params_path, metadata)
-        checkpoint.remove_checkpoint(config.state_path)
+            known |= {"longest_answer": longest, "usual_answer": most_frequent(names.answers)}
+            known["wording"] = wording.record()
+        record_results(args, trainer, run | extended | known)
         print(summary(args, trainer, monitor.score))
+
+
+def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> None:
+    """Writes the metadata of the finished parameters, `known` and more, and keeps the run's last state."""
+    results = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
+    results |= {"loss": trainer.mean_loss, "device": str(trainer.device)}
+    flags = {name: value for name, value in vars(args).items() if value is not None}
+    metadata = known | results | {"flags": flags, "versions": checkpoint.versions()}
+    made = trainer.config.run | {"params": checkpoint.write_metadata(args.writing_params_path, metadata)}
+    checkpoint.finish_checkpoints(trainer.state() | {"run": made}, args.writing_params_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -136,6 +149,8 @@ def warn_of_input(
         warn_of_wording(names.questions, wording, args.finetune_corpus_path)
     if evaluation:
         warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
+    if args.reading_params_path:
+        checkpoint.warn_of_unknown_vocabulary(args.reading_params_path)
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None
@@ -237,67 +252,19 @@ def fingerprint(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Stopping and resuming
+# Which run is meant: a new one, an unfinished one, or a finished one that goes on
 
 
-@contextlib.contextmanager
-def graceful_shutdown(trainer: Trainer) -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C ends it at once."""
-
-    def stop(number: int, frame: object) -> None:
-        trainer.stop = number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def report_failures(trainer: Trainer) -> Iterator[None]:
-    """Ends the program with one line that says what to do, when training ends early. Process 0 says it for all."""
-
-    def end(message: str, code: int) -> None:
-        if distributed.rank() == 0:
-            print(f"run.py: {message}", file=sys.stderr)
-        sys.exit(code)
-
-    config = trainer.config
-    try:
-        yield
-    except Stopped as error:
-        code = 128 + (trainer.stop or signal.SIGTERM)  # the latter when another process received the signal
-        end(f"{error}; go on with the same command and --resume", code)
-    except FloatingPointError as error:
-        kept = f"{config.ckpt_path} is as it was; to begin anew, delete {config.state_path} and its .previous"
-        end(f"error: {error}; try a lower learning rate. {kept}", 1)
-    except InputError as error:
-        if trainer.steps < len(trainer.batches):
-            raise
-        # The run is complete, but its parameters could not be written: hours of training should not be lost.
-        raise InputError(f"{error}; {rescue(trainer.model)}, or go on from the last state with --resume") from error
-
-
-def rescue(model: GPT) -> str:
-    """Writes the parameters to the folder of temporary files. Returns a phrase that says where, or that it failed."""
-    handle, path = tempfile.mkstemp(suffix=".params")
-    os.close(handle)
-    try:
-        checkpoint.save_params(model, path)
-    except InputError:
-        os.unlink(path)
-        return "nor could the parameters be saved elsewhere: free some disk space"
-    return f"the parameters are in {path}"
-
-
-def should_resume(args: Namespace, path: str) -> bool:
-    """Whether to resume from the checkpoint at `path`. Raises InputError when there is one and --resume is missing."""
+def should_resume(args: Namespace) -> bool:
+    """Whether the command continues a run. Raises InputError when it would begin a new one where an unfinished one is, or,
+    without --overwrite, where parameters are."""
+    params, path = args.writing_params_path, checkpoint.checkpoint_path(args.writing_params_path)
     if args.resume:
         return True
     if not checkpoint.has_checkpoint(path):
+        if os.path.exists(params) and not args.overwrite:
+            other = "--overwrite replaces it, --resume with a higher --max_epochs trains it further"
+            raise InputError(f"{params}: is there already; name another file ({other})")
         return False
     restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
     if restarts and checkpoint.load_checkpoint(path)["run"].get("job") == job:  # torchrun has restarted its processes
@@ -306,9 +273,14 @@ def should_resume(args: Namespace, path: str) -> bool:
     raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
 
 
-def resume(trainer: Trainer, run: dict[str, Any]) -> None:
-    """Restores the last checkpoint, and the positions of titles that its run has chosen. Raises InputError when the run
-    differs from `run` in anything else."""
+def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any]) -> dict[str, Any]:
+    """Restores the last checkpoint, of an unfinished run or, if there is none, of a finished one, which may have had fewer
+    epochs; and the positions of titles that its run has chosen. Returns what identified that run.
+
+    A run that is extended from 2 to 4 epochs consists of the steps of a run of 2 epochs, and then steps 3 and 4 of a run of
+    4 epochs, with its batches and learning rates.
+    Raises InputError when the checkpoint's run differs from `run` in more than that, in data or settings.
+    """
 
     def equal(one: object, other: object) -> bool:
         try:
@@ -316,12 +288,17 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
         except (RuntimeError, TypeError, ValueError):  # a tensor in a hostile file
             return False
 
-    path = trainer.config.state_path
+    params, path = args.writing_params_path, checkpoint.path_to_resume(args.writing_params_path)
     state = checkpoint.load_checkpoint(path)
-    if not isinstance(state["run"], dict):
+    before = state["run"]
+    if not isinstance(before, dict) or not isinstance(before.get("recipe"), dict):
         raise InputError(f"{path}: is not a state file")
+    if path == checkpoint.final_path(params):
+        if os.path.exists(params) and not equal(before.get("params"), digest(params)):
+            raise InputError(f"{params}: is not what the run of {path} has written, so it cannot be trained further")
+        run = run | {"recipe": shorter_recipe(args, sizes, before["recipe"].get("epochs"))}
     for name, now in run.items():
-        then = state["run"].get(name)
+        then = before.get(name)
         if equal(then, now) or name == "title_positions":
             continue
         if isinstance(now, dict) and isinstance(then, dict):
@@ -330,39 +307,46 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     with naming_file(path):
         trainer.restore(state)
         if views := views_of(trainer.train_dataset):
-            views.set_positions(positions_of_record(state["run"].get("title_positions", [10]), views.corpus.block_size))
-    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
+            views.set_positions(positions_of_record(before.get("title_positions", [10]), views.corpus.block_size))
+    return before
+
+
+def shorter_recipe(args: Namespace, sizes: Sizes, epochs: object) -> dict[str, Any]:
+    """The recipe that the command would use with `epochs` epochs, as it is saved. Raises InputError if it has fewer
+    itself."""
+    recipe = choose_phase(args, sizes).record()
+    if type(epochs) is not int or epochs < 1 or epochs == recipe["epochs"]:
+        return recipe
+    if epochs > recipe["epochs"]:
+        text = f"has been trained for {epochs} epochs already; --max_epochs above that trains it further"
+        raise InputError(f"{args.writing_params_path}: {text}")
+    return choose_phase(Namespace(**vars(args) | {"max_epochs": epochs}), sizes).record()
+
+
+def is_finished(args: Namespace, trainer: Trainer) -> bool:
+    """Whether all steps are done, and the parameters and their metadata written."""
+    return trainer.steps == len(trainer.batches) and checkpoint.read_metadata(args.writing_params_path) is not None
+
+
+def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:
+    """After how many epochs the run was finished and extended, for its checkpoint and its metadata; {} if it was not."""
+    epochs = before.get("extended_from")
+    epochs = [n for n in epochs if type(n) is int] if isinstance(epochs, list) else []
+    epochs += [before["recipe"]["epochs"]] if before and before["recipe"]["epochs"] != phase.epochs else []
+    return {"extended_from": epochs} if epochs else {}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # TensorBoard, and the final message
 
 
-def tensorboard_name(args: Namespace) -> str:
-    """The name of the run's folder, as in the handouts: --tb_expt_name, the variant and both learning rates."""
-    recipe = RECIPES[args.recipe]
-    from_scratch = args.function == "finetune" and not args.reading_params_path
-    finetuning = recipe.scratch if from_scratch else recipe.finetune
-    pretrain_lr = recipe.pretrain.lr if args.pretrain_lr is None else args.pretrain_lr
-    finetune_lr = finetuning.lr if args.finetune_lr is None else args.finetune_lr
-    return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
-
-
-def open_writer(args: Namespace, phase: Phase, step: int) -> RobustWriter:
-    """The run's TensorBoard writer. Entries of earlier runs in the same folder are hidden from `step` on."""
-    try:
-        writer = RobustWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
-    except OSError as error:
-        raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
-    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
-    return writer
-
-
-def log_hyperparameters(writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer) -> None:
-    """A row of TensorBoard's table of runs, in which None is not allowed."""
-    settings = phase.record() | {"variant": args.variant, "seed": args.seed}
-    settings = {name: str(value) if value is None else value for name, value in settings.items()}
-    writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
+def log_results(
+    writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer, score: tuple[float, float] | None
+) -> None:
+    """The run's row in TensorBoard's table of runs, with its `score` (questions, right answers)."""
+    settings = {name: getattr(args, name) for name in ("variant", "recipe", "seed")} | phase.record()
+    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": score[1] / score[0] if score else None}
+    writer.add_table_row(settings, metrics, trainer.steps)
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from cloze import split_title
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer, recorded_wording
+from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_vocabulary
 from engine.devices import choose_device
 from engine.files import InputError
 from engine.inputs import find_sizes, load_corpus, make_model
@@ -39,6 +39,7 @@ def ask(args: Namespace) -> None:
         corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
         model = make_model(args, corpus, sizes).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
+    warn_of_unknown_vocabulary(args.reading_params_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     wording = recorded_wording(args.reading_params_path) or COURSE
     answer = Asker(model, corpus, max_answer, calibration, wording)
@@ -85,8 +86,9 @@ class Asker:
 
     def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
-        questions, block_size = [*map(self.question, lines)], self.corpus.block_size
-        prompts = [encode_question(question, self.corpus.stoi, block_size, question) for question in questions]
+        questions = [*map(self.question, lines)]
+        stoi, block_size = self.corpus.stoi, self.corpus.block_size
+        prompts = [encode_question(question, stoi, block_size, question) for question in questions]
         found = likeliest_answers(self.model, prompts, ANSWERS, self.max_answer, MASK)
         return [self.describe(question, answers) for question, answers in zip(questions, found)]
 

@@ -11,7 +11,13 @@ from tqdm import tqdm
 
 from cloze import titles_of
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer, recorded_wording, start_position, usual_answer
+from engine.checkpoint import (
+    longest_answer,
+    recorded_wording,
+    start_position,
+    usual_answer,
+    warn_of_unknown_vocabulary,
+)
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
@@ -54,11 +60,7 @@ def evaluate(args: Namespace) -> None:
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):
         raise InputError(f"{found}, {problems[0]}; {NONE_READABLE}")
-    fitted = report.read_calibration(args.calibration_path) if args.calibration_path else None
-    if args.abstain is not None and fitted is None:
-        if answers is None:
-            raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
-        report.require_packages("scipy")
+    fitted = find_calibration(args, found, answers)
     finetuning = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
@@ -69,6 +71,7 @@ def evaluate(args: Namespace) -> None:
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
     warn_of_wording(questions, wording, found, learned)
     warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
+    warn_of_unknown_vocabulary(args.reading_params_path)
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
@@ -96,7 +99,8 @@ def evaluate(args: Namespace) -> None:
     if args.report_path:
         provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
         start = start_position(args.reading_params_path, corpus.block_size)
-        probed = probes.probe(model, probes.prompts_of(questions, answers or (), corpus, wording, start), corpus, start)
+        prompts = probes.prompts_of(questions, answers or (), corpus, wording, start)
+        probed = probes.probe(model, prompts, corpus, start)
         known = [(wording.subject(question), answer) for question, answer in pairs or ()]
         usual = usual_answer(args.reading_params_path) or (
             LONDON if any(is_right(LONDON, a) for a in answers or ()) else None
@@ -107,6 +111,18 @@ def evaluate(args: Namespace) -> None:
         if pairs is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+
+
+def find_calibration(args: Namespace, path: Path, answers: list[str] | None) -> calibration.Calibration | None:
+    """The calibration of the report that --calibration_path names. Raises InputError when --abstain needs one, and it cannot
+    be learned from the answers of the questions at `path` either."""
+    if args.calibration_path:
+        return report.read_calibration(args.calibration_path)
+    if args.abstain is not None:
+        if answers is None:
+            raise InputError(f"--abstain needs --calibration_path, as {path} has no answers to learn confidence from")
+        report.require_packages("scipy")
+    return None
 
 
 def warn_of_impossible_answers(

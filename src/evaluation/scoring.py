@@ -161,7 +161,7 @@ def predictions_of(
         name = template.subject(question) if template else None
         own = documents_of(name) if name else []
         right = [] if answers is None else accepted(answers[i])
-        positions = [find_answer(document, name or "", answer) for document in own for answer in right]
+        positions = [find_answer(document, name, answer) for document in own for answer in right]
         rows.append(
             Prediction(
                 question,

@@ -131,9 +131,7 @@ def accuracy_of(
     answers, names = [row.answer or "" for row in rows], [row.subject for row in rows]
     baselines, tables = {}, {}
     if usual is not None:
-        baselines[ALWAYS + usual] = accuracy_with_interval(
-            sum(is_right(usual, answer) for answer in answers), len(rows)
-        )
+        baselines[ALWAYS + usual] = accuracy_with_interval(sum(is_right(usual, a) for a in answers), len(rows))
     templates, order = template_groups(rows)
     if len(set(templates)) > 1:
         tables["template"] = templates, order

@@ -54,7 +54,8 @@ def test_any_accepted_answer_may_stand_in_the_document_or_be_said():
     corpus = CharCorruptionDataset(DOCUMENTS, 64)
     several = ["Rome|London", "London|Oslo", "Paris|Oslo", "Oslo", "Rome"]
     asked = [*NAMES[:1], "Where was Zoë Kern born?" + " " * 70, *NAMES[1:]]  # the second is too long
-    prompts, usual = prompts_of(asked, [several[0], "Paris", *several[1:]], corpus), prompts_of(NAMES, PLACES, corpus)
+    prompts = prompts_of(asked, [several[0], "Paris", *several[1:]], corpus, COURSE)
+    usual = prompts_of(NAMES, PLACES, corpus, COURSE)
     assert {name: prompts[name] for name in tuple(PROBES)[:3]} == {name: usual[name] for name in tuple(PROBES)[:3]}
     assert [right for _, right in prompts["question"]] == ["Rome|London", "Paris|Oslo"]
     torch.manual_seed(0)

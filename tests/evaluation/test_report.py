@@ -14,7 +14,7 @@ import pytest
 from answers import FINETUNING, SEVEN, check_page, row_of
 
 from evaluation import report, scoring
-from evaluation.baselines import guess_by_name
+from evaluation.baselines import guess_by_name, most_frequent
 from evaluation.calibration import Calibration, calibration_split, fit_calibration, fit_on_first_half
 from evaluation.compare import compare
 from evaluation.metrics import expected_calibration_error, nearest_names
@@ -129,7 +129,7 @@ def test_any_accepted_answer_counts():
     """As if it alone had been the right one, in every number of the report; the first is as good as the last."""
     draw = random.Random(5)
     places = ["London", "Rome", "Oslo", "Bonn"]
-    finetuning = [(f"Where was {name} Kern born?", draw.choice(places)) for name in "ABCDEFG"]
+    finetuning = [(f"{name} Kern", draw.choice(places)) for name in "ABCDEFG"]
     several, one = [], []
     for i in range(40):
         prediction, logp = draw.choice(places), -draw.random() * 3
@@ -148,8 +148,9 @@ def test_any_accepted_answer_counts():
     for name in ("accuracy", "calibration", "risk_coverage", "answerable", "auroc", "nearest"):
         assert found[name] == expected[name], name
     said = [row.answer.split("|") for row in several]
-    assert found["baselines"]["always London"]["right"] == sum("London" in answers for answers in said)
-    guesses = guess_by_name(finetuning, [row.question for row in several])
+    usual = most_frequent([place for _, place in finetuning])
+    assert found["baselines"][f"always {usual}"]["right"] == sum(usual in answers for answers in said)
+    guesses = guess_by_name(finetuning, [row.subject for row in several])
     by_name = found["baselines"]["guessed from the name (naive Bayes)"]["right"]
     assert by_name == sum(guess in answers for guess, answers in zip(guesses, said))
     counts = Counter(answer for _, answer in finetuning)
