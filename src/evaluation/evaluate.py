@@ -38,6 +38,7 @@ from questions import (
     NONE_READABLE,
     accepted,
     accuracy_line,
+    is_right,
     read_question_answers,
     score,
     warn_of_wording,
@@ -101,7 +102,9 @@ def evaluate(args: Namespace) -> None:
         prompts = probes.prompts_of(questions, answers or (), corpus, wording, start)
         probed = probes.probe(model, prompts, corpus, start)
         known = [(wording.subject(question), answer) for question, answer in pairs or ()]
-        usual = usual_answer(args.reading_params_path) or (LONDON if LONDON in (answers or ()) else None)
+        usual = usual_answer(args.reading_params_path) or (
+            LONDON if any(is_right(LONDON, a) for a in answers or ()) else None
+        )
         report.write_report(
             args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual
         )
