@@ -18,6 +18,7 @@ from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_
 from engine.devices import choose_device
 from engine.files import InputError
 from engine.inputs import find_sizes, load_corpus, make_model
+from evaluation.excerpts import excerpt
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
 from evaluation.scoring import documents_by_subject, find_answer
@@ -143,12 +144,10 @@ def text_of(found: dict[str, Any]) -> str:
         lines.append("  It is worded otherwise than the questions of finetuning, so its subject is not known.")
     elif found["documents"]:
         best = found["answers"][0]["answer"] if found["answers"] else ""
-        begin = find_answer(found["text"], found["subject"], best) if found["says_so"] else -1
-        mark = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
-        text = found["text"]
-        if begin >= 0:
-            text = text[:begin] + mark[0] + best + mark[1] + text[begin + len(best) :]
-        heading = "read in pretraining" if begin >= 0 else "read in pretraining, which does not say that"
+        before, after = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
+        pieces = excerpt(found["text"], found["subject"], {best: "said"})
+        text = "".join(before + piece + after if kind else piece for piece, kind in pieces)
+        heading = "read in pretraining" + ("" if found["says_so"] else ", which does not say that")
         lines.append(f"  {heading}: {text}")
     else:
         lines.append(f"  Nothing was read about {found['subject']}: this is a guess. Similar names:")

@@ -19,7 +19,7 @@ def test_reports_side_by_side(tmp_path, monkeypatch, capsys):
         report.write_report(name, rows, 112, {}, FINETUNING, Calibration(1.0, 0.0))
     compare(["one", "two_"], "comparison.html")
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4 and "57.1 %" in lines[1] and lines[1].endswith("one") and lines[2].endswith("two_")
+    assert len(lines) == 5 and "57.1 %" in lines[1] and lines[1].endswith("one") and lines[2].endswith("two_")
     check_page(Path("comparison.html").read_text("utf-8"), 1)
     for name, content in (("not", "{}"), ("half", '{"questions": 3, "accuracy": {}}'), ("text", "no"), ("list", "[1]")):
         Path(name).mkdir()
