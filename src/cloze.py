@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
+from engine.files import InputError
 from vocabulary import MASK, PAD, without_accents
 from wording import COURSE
 
@@ -52,6 +53,18 @@ def split_title(text: str) -> tuple[str, str]:
 def pretraining_positions(block_size: int) -> dict[int, float]:
     """Where titles begin before any question is known, and how often."""
     return COURSE_POSITIONS
+
+
+def positions_of_record(saved: object, block_size: int) -> dict[int, float]:
+    """Where the titles of views begin, by a checkpoint; older ones have a list of equally frequent positions. Raises
+    InputError when it is anything else."""
+    found = {p: 1 for p in saved if type(p) is int} if isinstance(saved, list) else saved
+    if not (isinstance(found, dict) and found) or not all(
+        type(position) is int and 0 <= position < block_size and type(weight) in (int, float) and weight > 0
+        for position, weight in found.items()
+    ):
+        raise InputError("is not a state file")
+    return found
 
 
 def titles_of(documents: Iterable[str]) -> list[str]:

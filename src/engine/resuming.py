@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from cloze import ClozeDataset, views_of
+from cloze import positions_of_record, views_of
 from engine import checkpoint
 from engine.files import InputError, digest, naming_file
 from engine.sizes import Sizes
@@ -66,7 +66,7 @@ def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any])
     with naming_file(path):
         trainer.restore(state)
         if views := views_of(trainer.train_dataset):
-            views.set_positions(saved_positions(before, views))
+            views.set_positions(positions_of_record(before.get("title_positions", [10]), views.corpus.block_size))
     return before
 
 
@@ -93,20 +93,3 @@ def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:
     epochs = [n for n in epochs if type(n) is int] if isinstance(epochs, list) else []
     epochs += [before["recipe"]["epochs"]] if before and before["recipe"]["epochs"] != phase.epochs else []
     return {"extended_from": epochs} if epochs else {}
-
-
-def saved_positions(run: dict[str, Any], views: ClozeDataset) -> dict[int, float]:
-    """Where the titles of views begin, by the checkpoint of a run. Older ones have a list of equally frequent positions,
-    the oldest nothing, and then it was 10. Raises InputError when the checkpoint has anything else."""
-    saved = run.get("title_positions", [10])
-    found = dict.fromkeys(saved, 1) if isinstance(saved, list) else saved
-    usable = isinstance(found, dict) and all(
-        type(position) is int
-        and 0 <= position < views.corpus.block_size
-        and type(weight) in (int, float)
-        and weight > 0
-        for position, weight in found.items()
-    )
-    if not (usable and found):
-        raise InputError("is not a state file")
-    return found

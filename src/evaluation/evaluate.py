@@ -42,6 +42,7 @@ from questions import (
     NONE_READABLE,
     accepted,
     accuracy_line,
+    is_right,
     read_question_answers,
     score,
     warn_of_wording,
@@ -106,7 +107,9 @@ def evaluate(args: Namespace) -> None:
         add_alternatives(rows, model, prompts, max_answer, corpus)
         probed = probe_model(args, model, corpus, questions, answers or (), wording)
         known = [(wording.subject(question), answer) for question, answer in pairs or ()]
-        usual = usual_answer(args.reading_params_path) or (LONDON if LONDON in (answers or ()) else None)
+        usual = usual_answer(args.reading_params_path) or (
+            LONDON if any(is_right(LONDON, a) for a in answers or ()) else None
+        )
         report.write_report(
             args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual,
             corpus.data, training_phases(args.reading_params_path),
