@@ -8,23 +8,36 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dataset import CharCorruptionDataset, NameDataset, readable_questions
+from documents import read_documents
 from engine import checkpoint
-from engine.files import InputError, check_writable, describe, find_corpus, naming_file, read_text, warn
+from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
 from model import GPT, GPTConfig
-from questions import encode_question, read_rows, read_training_rows
+from questions import accepted, encode_question, read_rows, read_training_rows
 from utils import set_seed
 
 BLOCK_SIZE = 128
 
 
-def load_corpus(path: str) -> CharCorruptionDataset:
-    """The pretraining corpus. Raises InputError when it cannot be used."""
+def load_corpus(path: str, form: str = AUTO, added: str = "") -> CharCorruptionDataset:
+    """The pretraining corpus: a file, or a folder of .txt files. `form` is how its documents are told apart (documents.py),
+    `added` are characters that the vocabulary has besides those of the corpus. Raises InputError when it cannot be used."""
     found = find_corpus(path)
-    text = read_text(found)
+    text, form = read_documents(found, form)
     with naming_file(found):
-        corpus = CharCorruptionDataset(text, BLOCK_SIZE)
-    print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {corpus.vocab_size} symbols")
+        corpus = CharCorruptionDataset(text, BLOCK_SIZE, added)
+    corpus.form = form
+    kind = FORMS[form]
+    print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {kind}, {corpus.vocab_size} symbols")
     return corpus
+
+
+def load_recorded_corpus(args: Namespace) -> CharCorruptionDataset:
+    """The corpus of a command, as it was read when --reading_params_path was made, unless flags say otherwise."""
+    made = args.reading_params_path and checkpoint.read_metadata(args.reading_params_path) or {}
+    form = made.get("documents", "lines") if made else AUTO  # older metadata does not say it
+    form = args.documents or (form if form in list(FORMS) else AUTO)
+    added = getattr(args, "add_symbols", None) or (made["symbols"] if isinstance(made.get("symbols"), str) else "")
+    return load_corpus(args.pretrain_corpus_path, form, added)
 
 
 def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str]]:
@@ -59,6 +72,15 @@ def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
     print(f"Questions: {describe(found)}: {len(rows):,}")
     answers = [row.answer for row in rows] if rows[0].answer else None
     return Questions([row.question for row in rows], answers, prompts, problems)
+
+
+def missing_symbols(questions: Questions, corpus: CharCorruptionDataset) -> str:
+    """The characters of the questions (those that are not dropped, see encode_question) and of the answers that the
+    vocabulary lacks."""
+    pairs = zip(questions.texts, questions.prompts, questions.answers or [""] * len(questions.texts))
+    needed = {c for text, prompt, _ in pairs for c in text if c.isascii() or not prompt}
+    needed.update(*(right for answer in questions.answers or () for right in accepted(answer)))
+    return "".join(sorted(needed - corpus.stoi.keys()))
 
 
 def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:

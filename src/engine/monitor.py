@@ -84,15 +84,19 @@ class Monitor:
         prompts: Sequence[list[int]] = (),
         start_position: int = 0,
         longest_answer: int = 0,
+        start_positions: np.ndarray | None = None,
     ):
         """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`, as in training. Answers may be as long
-        as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER."""
+        as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `start_positions` (N,) is where each
+        document begins, if that differs."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.questions, self.answers, self.prompts = questions, answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(corpus))[:128]
-        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), np.full(len(chosen), start_position))
+        starts = np.full(len(corpus), start_position) if start_positions is None else start_positions
+        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), starts[chosen])
+        self.starts = starts[chosen[:3]].tolist()
         rows = corpus.corrupt(chosen[:3], rng)
         self.documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in rows]  # up to the second MASK
         self.interval = math.ceil(trainer.batches.epochs / MAX_REPORTS)
@@ -110,7 +114,8 @@ class Monitor:
         parts = self.trainer.micro_batches(self.fixed_batch, all_rows=True)
         loss = sum(self.trainer.forward(part).item() * weight for part, weight in parts)
         writer.add_scalar("heldout/span_corruption_loss", loss, steps)
-        completions = generate(model, self.documents, self.max_answer, PAD, self.start_position)
+        pairs = zip(self.documents, self.starts)
+        completions = [generate(model, [text], self.max_answer, PAD, start)[0] for text, start in pairs]
         shown = list(zip(map(self.decode, self.documents), map(self.decode, completions)))
         if self.prompts:
             predictions = list(map(self.decode, generate_answers(model, self.prompts, self.max_answer)))

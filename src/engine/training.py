@@ -24,17 +24,22 @@ from engine.inputs import (
     BLOCK_SIZE,
     Questions,
     check_training_outputs,
-    load_corpus,
     load_finetuning,
     load_questions,
+    load_recorded_corpus,
     make_model,
+    missing_symbols,
     warn_of_unreadable,
 )
 from engine.monitor import Monitor, RobustWriter
+from engine.reading import reading_of, report_reading, views_of
 from model import GPT
 from questions import subject_starts, warn_of_unknown_wording
 from recipe import RECIPES, Phase
 from trainer import Stopped, Trainer, TrainerConfig
+
+# What older checkpoints lack
+BEFORE: dict[str, Any] = {"title_positions": [10], "documents": "lines", "symbols": ""}
 
 
 def train(args: Namespace) -> None:
@@ -47,7 +52,7 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
-    corpus = load_corpus(args.pretrain_corpus_path)
+    corpus = load_recorded_corpus(args)
     names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
     phase = choose_phase(args)
     dataset = build_dataset(phase, corpus, names)
@@ -60,7 +65,7 @@ def train_alone(args: Namespace) -> None:
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
         resume(trainer, run)
-    warn_of_input(args, dataset, names, problems, evaluation)
+    warn_of_input(args, corpus, dataset, names, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
@@ -68,7 +73,9 @@ def train_alone(args: Namespace) -> None:
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
         asked = evaluation[:3] if evaluation else ()
-        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest)
+        starts = views.start_positions if (views := views_of(dataset)) else None
+        monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest,
+                          start_positions=starts)  # fmt: skip
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -82,6 +89,10 @@ def train_alone(args: Namespace) -> None:
         progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
         progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
         progress["first_position"] = start_position
+        if reading := reading_of(dataset):
+            progress["reading"] = reading
+            if not reading.get("viewable", 1):  # no view could be made
+                progress["recipe"] = run["recipe"] | {"cloze_share": 0.0}
         if names:
             progress["longest_answer"] = longest
         flags = {name: value for name, value in vars(args).items() if value is not None}
@@ -109,16 +120,26 @@ def choose_phase(args: Namespace) -> Phase:
 
 
 def warn_of_input(
-    args: Namespace, dataset: Dataset, names: NameDataset | None, problems: list[str], evaluation: Questions | None
+    args: Namespace,
+    corpus: CharCorruptionDataset,
+    dataset: Dataset,
+    names: NameDataset | None,
+    problems: list[str],
+    evaluation: Questions | None,
 ) -> None:
-    """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
-    unknown wording, another recipe than in pretraining."""
-    if isinstance(dataset, ClozeDataset):
-        report_views(dataset)
+    """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
+    finetuning), unknown wording, another recipe than in pretraining."""
+    if args.function == "pretrain":
+        report_reading(reading_of(dataset), corpus.max_chars)
     if names:
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
-    if evaluation:
+    missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
+    if missing:
+        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
+        wanted = shlex.quote(missing + corpus.added)
+        warn(f"{args.eval_corpus_path}: {text}; --add_symbols {wanted} adds what is missing")
+    elif evaluation:
         warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
@@ -137,15 +158,6 @@ def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDatase
         return names
     documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
     return MixedDataset(names, documents, phase.views)
-
-
-def report_views(dataset: ClozeDataset) -> None:
-    """Says how many documents are read as views, and warns when most are not."""
-    viewable, total = dataset.count_viewable(), len(dataset)
-    print(f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted")
-    if 2 * viewable < total:
-        text = f"only {viewable:,} of {total:,} documents begin with a title and a full stop, colon or dash, which views need"
-        warn(f"{text}; put a title in front of each, or use --recipe handout")
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
@@ -202,6 +214,8 @@ def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> d
     return requested_run(args) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
+        "documents": corpus.form,
+        "symbols": corpus.added,
         "model": shape,
         "title_positions": subject_starts(),
     }
@@ -291,7 +305,7 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
     if not isinstance(state["run"], dict):
         raise InputError(f"{path}: is not a state file")
     for name, now in run.items():
-        then = state["run"].get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
+        then = state["run"].get(name, BEFORE.get(name))
         if equal(then, now):
             continue
         if isinstance(now, dict) and isinstance(then, dict):

@@ -17,7 +17,7 @@ from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer
 from engine.devices import choose_device
 from engine.files import InputError
-from engine.inputs import BLOCK_SIZE, load_corpus, make_model
+from engine.inputs import BLOCK_SIZE, load_recorded_corpus, make_model
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
 from evaluation.scoring import documents_by_subject, find_answer
@@ -34,7 +34,7 @@ BAR = 20  # characters for a probability of 1
 def ask(args: Namespace) -> None:
     """Answers the questions of the command line, of a pipe (one a line), or of a prompt."""
     with contextlib.redirect_stdout(sys.stderr):  # what is read is said there, so that --json prints nothing else
-        corpus = load_corpus(args.pretrain_corpus_path)
+        corpus = load_recorded_corpus(args)
         model = make_model(args, corpus).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))

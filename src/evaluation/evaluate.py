@@ -16,8 +16,8 @@ from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
     BLOCK_SIZE,
     check_prediction_outputs,
-    load_corpus,
     load_questions,
+    load_recorded_corpus,
     make_model,
     warn_of_unreadable,
 )
@@ -43,7 +43,7 @@ def evaluate(args: Namespace) -> None:
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
-    corpus = load_corpus(args.pretrain_corpus_path)
+    corpus = load_recorded_corpus(args)
     found = find_corpus(args.eval_corpus_path)
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):
