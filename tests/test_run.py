@@ -251,7 +251,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         (("pretrain", "vanilla", "empty.txt", "--writing_params_path", "old"), "empty.txt: the corpus is empty"),
         (("pretrain", "vanilla", "latin1.txt", "--writing_params_path", "old"), "latin1.txt, line 2"),
         (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt, line 2"),
-        (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "cannot be read"),
+        (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "latin1.txt, line 2: not UTF-8"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),
