@@ -32,7 +32,7 @@ MAX_GAPS = 3  # in a view
 NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
 MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
-FITTING, MANY = 0.75, 5  # see ClozeDataset: share of a corpus within the blocks, and blocks of a document
+FITTING, MANY = 0.8, 5  # see ClozeDataset: share of a corpus within the blocks, and blocks of a document
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
 
 
@@ -115,9 +115,10 @@ class ClozeDataset(Dataset):
     2020, Studying Strategically).
 
     A long document is read to its end: it has an example for every `max_chars` characters, whose gaps are in this part of it,
-    a window. Long is what is longer than the block, if more than 1 - FITTING of the corpus lies beyond, and in any corpus
-    what is longer than MANY blocks. In other documents (the course's), words beyond `max_chars` are rarely gaps, because what
-    is asked about comes first. A document without a title is span-corrupted, a long one from a random place in each window.
+    a window. Long is what is longer than the block. But where documents are lines, and FITTING of the text or more is in the
+    blocks, as in the course's files, only what is longer than MANY blocks is long; in the others, words beyond `max_chars`
+    are rarely gaps, because what is asked about comes first. A document without a title is span-corrupted, from a random
+    place in each window if it is longer than the block.
 
     With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without
     context), so that recall does not depend on what surrounds the name. Half of the time the title (see `split_title`) loses
@@ -138,7 +139,8 @@ class ClozeDataset(Dataset):
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         fitting = np.minimum(corpus.lengths, corpus.block_size).sum() / corpus.lengths.sum()
-        self.is_long = corpus.lengths > corpus.block_size * (1 if fitting < FITTING else MANY)
+        mostly_fit = corpus.form == "lines" and fitting >= FITTING
+        self.is_long = corpus.lengths > corpus.block_size * (MANY if mostly_fit else 1)
         self.documents = [self._find_words(text, counts, long) for text, long in zip(corpus.data, self.is_long)]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
         self.starts = subject_starts()
@@ -157,14 +159,14 @@ class ClozeDataset(Dataset):
 
     def _find_words(self, text: str, counts: Counter[str], is_long: bool) -> Document:
         """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
-        doubtful = is_long or self.corpus.form != "lines"  # whether there may be no title
-        title, body = split_long_title(text, len(self.corpus) == 1) if doubtful else split_title(text)
+        as_ever = self.corpus.form == "lines" and not is_long
+        title, body = split_title(text) if as_ever else split_long_title(text, len(self.corpus) == 1)
         offset, title_words = len(text) - len(body), set(WORD.findall(title))
         words = [(offset + match.start(), offset + match.end()) for match in WORD.finditer(body)]
         weights, is_answer = [], []
         for begin, end in words:
             word = text[begin:end]
-            if end > self.corpus.max_chars and not is_long:
+            if end > self.corpus.max_chars and as_ever:
                 weight = OTHER_WEIGHT
             elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weight = NUMBER_WEIGHT

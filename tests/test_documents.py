@@ -313,12 +313,17 @@ def test_all_of_a_book_is_read(form):
 
 
 def test_documents_that_fit_are_read_as_ever():
-    """Windows are for corpora of which more than a quarter lies beyond the blocks, and for very long documents in others."""
+    """Windows are for corpora of which more than a fifth lies beyond the blocks, and for very long documents in others."""
     short = [f"Bob {i}. Bob was born in Rome ." for i in range(80)]
     middle, huge = "Ada. " + "Rome is a town . " * 9, "Cy. " + "Oslo is a town . " * 40
     views = ClozeDataset(CharCorruptionDataset("\n".join([*short, middle, huge]), 128))
     assert views.is_long.tolist() == [False] * 81 + [True] and len(views) == 81 + -(-len(huge) // 112)
     assert views.documents[80].gap_cdf[0] > 0 and views.windows[80][1:] == (0, 36, 0, len(middle))
+    other = CharCorruptionDataset("\n".join([*short, middle, huge]), 128)
+    other.form = "json"  # there, no document is read as ever
+    other = ClozeDataset(other)
+    assert other.is_long.tolist() == [False] * 80 + [True] * 2
+    assert np.diff(other.documents[80].gap_cdf)[-4] == pytest.approx(other.documents[80].gap_cdf[0])
     untitled = ClozeDataset(CharCorruptionDataset("\n".join([*short, middle.replace(".", ",")]), 128))
     assert untitled.is_long.tolist() == [False] * 80 + [True]  # nothing of it would be read otherwise
     middle *= 2

@@ -168,6 +168,11 @@ def write_atomically(path: Path | str, content: bytes | memoryview, previous: Pa
         os.replace(temporary, target)
 
 
+def write_text(path: Path | str, text: str) -> None:
+    """Writes a text as UTF-8. In a path, bytes that are not UTF-8 become \\udcff and the like, as JSON spells them."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
 def write_lines(path: Path | str, lines: Sequence[str]) -> None:
     """Writes one line for each string, as UTF-8."""
-    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+    write_text(path, "".join(line + "\n" for line in lines))

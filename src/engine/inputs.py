@@ -12,7 +12,7 @@ from documents import read_documents
 from engine import checkpoint
 from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
 from model import GPT, GPTConfig
-from questions import accepted, encode_question, read_rows, read_training_rows
+from questions import accepted, encode_question, read_rows, read_training_rows, readable
 from utils import set_seed
 
 BLOCK_SIZE = 128
@@ -75,12 +75,9 @@ def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
 
 
 def missing_symbols(questions: Questions, corpus: CharCorruptionDataset) -> str:
-    """The characters of the questions (those that are not dropped, see encode_question) and of the answers that the
-    vocabulary lacks."""
-    pairs = zip(questions.texts, questions.prompts, questions.answers or [""] * len(questions.texts))
-    needed = {c for text, prompt, _ in pairs for c in text if c.isascii() or not prompt}
-    needed.update(*(right for answer in questions.answers or () for right in accepted(answer)))
-    return "".join(sorted(needed - corpus.stoi.keys()))
+    """The characters of the questions and of their answers that the vocabulary lacks."""
+    answers = (right for answer in questions.answers or () for right in accepted(answer))
+    return "".join(sorted(set().union(*map(readable, questions.texts), *answers) - corpus.stoi.keys()))
 
 
 def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:

@@ -35,12 +35,12 @@ def reading_of(dataset: Dataset) -> dict[str, Any] | None:
     found: dict[str, Any] = {"documents": len(corpus), "examples": len(views or corpus)}
     if views is None:
         return found | {"text_share": round(1 - int(beyond.sum()) / total, 4)}
-    whole = views.viewable | views.is_long
+    rare = views.viewable & ~views.is_long & (corpus.form == "lines")
     return found | {
         "viewable": views.count_viewable(),
         "viewable_share": round(views.count_viewable() / len(corpus), 4),
-        "text_share": round(1 - int(beyond[~whole].sum()) / total, 4),
-        "rare_share": round(int(beyond[views.viewable & ~views.is_long].sum()) / total, 4),
+        "text_share": round(1 - int(beyond[~views.viewable & ~views.is_long].sum()) / total, 4),
+        "rare_share": round(int(beyond[rare].sum()) / total, 4),
     }
 
 
@@ -55,7 +55,9 @@ def report_reading(reading: dict[str, Any], max_chars: int) -> None:
             warn(f"only {text} is read, as {first}; --recipe fast reads all of it")
         return
     viewable = reading["viewable"]
-    rare = f", {100 * reading['rare_share']:.1f} % rarely" if reading["rare_share"] else ""
+    rare = (
+        f", {100 * reading['rare_share']:.1f} % rarely (beyond character {max_chars})" if reading["rare_share"] else ""
+    )
     print(
         f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted; {examples}, from {text}{rare}"
     )

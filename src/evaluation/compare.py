@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from engine.files import InputError, check_writable, warn, write_atomically
+from engine.files import InputError, check_writable, warn, write_text
 from evaluation import figures
 from evaluation.report import FILES, read_report, render, require_packages
 from evaluation.statistics import STATISTICS, interval_text
@@ -34,7 +34,7 @@ def compare(folders: Sequence[str], out: str) -> None:
         warn("the reports are of different questions, so their numbers do not compare")
     print(comparison_text(folders, reports))
     print(*(f"{statistic.header}: {statistic.legend}" for statistic in STATISTICS), sep="\n", file=sys.stderr)
-    write_atomically(out, comparison_page(folders, reports).encode())
+    write_text(out, comparison_page(folders, reports))
     print(f"Comparison written to {out}")
 
 

@@ -51,6 +51,8 @@ def draw_risk(axes: Axes, curves: Sequence[tuple[str | None, dict[str, Any]]]) -
     for label, curve in curves:
         x, y = zip(*curve["points"])
         marker = "o" if len(x) == 1 else None
+        if label:  # matplotlib refuses bytes of a path that are not UTF-8, and reads formulas between dollar signs
+            label = label.encode(errors="backslashreplace").decode().replace("$", r"\$")
         axes.plot([100 * v for v in x], [100 * v for v in y], linewidth=1.4, marker=marker, label=label)
     axes.axhline(100 * (1 - PRECISION), color=GREY, linewidth=1, linestyle="--")
     axes.set(xlabel="answered, % of the questions, surest first", ylabel="wrong, % of the answered")
