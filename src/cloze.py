@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,66 +15,27 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
-from questions import subject_starts
+from titles import MAX_TITLE, WORD, split_long_title, split_title
 from vocabulary import MASK, PAD, without_accents
+from wording import COURSE
 
-FULL_STOP = re.compile(r"(?<!\b[^\W\d_])\. ")  # that does not belong to an initial
-TITLE_END = re.compile(r"[.?!:] | [–—-] |\t")  # what else can end a title
-NAME_GOES_ON = re.compile(r"[^\W_]|[.'’-]")
-MAX_TITLE, MAX_WORD = 64, 32  # characters
-WORD = re.compile(r"[^\W_][\w'’-]*")
 NUMBER = re.compile(r" ?\d")
 
 # How often a word is a gap, relative to other words of its document
 NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.05, 0.02
+MAX_WORD = 32  # characters
 MAX_GAPS = 3  # in a view
 NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
 MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
 FITTING, MANY = 0.8, 5  # see ClozeDataset: share of a corpus within the blocks, and blocks of a document
+COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
 
 
-def split_title(text: str) -> tuple[str, str]:
-    """The title of a document, and what follows it; the latter is empty when there is no title.
-
-    A title is what the next sentence begins with again ("St. Lucia. St. Lucia is an island", "Vitamin C. Vitamin C was");
-    else what precedes a tab, if there is one; else what precedes the first full stop that does not belong to an initial
-    ("J. E. P. Aldous. Born in"), or other punctuation before that ("What? A film", "Name: text", "Name – text").
-    """
-    if repeated := repeated_title(text):
-        return repeated
-    ends, stop = list(TITLE_END.finditer(text, 0, MAX_TITLE)), FULL_STOP.search(text)
-    tabs = [end for end in ends if end.group() == "\t"]
-    others = [end for end in ends if not stop or end.group() != ". "]
-    if found := tabs or sorted(filter(None, (stop, *others[:1])), key=re.Match.start):
-        return text[: found[0].start()], text[found[0].end() :]
-    return text, ""
-
-
-def repeated_title(text: str) -> tuple[str, str] | None:
-    """The title that the next sentence begins with again, and what follows it; None if there is none."""
-    for end in TITLE_END.finditer(text, 0, MAX_TITLE):
-        title, rest = text[: end.start()], text[end.end() + end.start() :]
-        abbreviated = end.group() == rest[:2] == ". " and rest[2:3].islower()  # "R.E.M. R.E.M. was a band. It"
-        if len(title) > 1 and text.startswith(title, end.end()) and (abbreviated or not NAME_GOES_ON.match(rest)):
-            return title, text[end.end() :]
-    return None
-
-
-def split_long_title(text: str, is_alone: bool = False) -> tuple[str, str]:
-    """`split_title` for a text that may have none, such as a book: a title ends with a tab, or is repeated, or is short and
-    looks like a name. The latter is not enough if the text is the only one of its corpus (`is_alone`)."""
-    title, body = split_title(text)
-    certain = text[len(title) :][:1] == "\t" or repeated_title(text)
-    return (title, body) if len(title) < MAX_TITLE and (certain or is_name(title) and not is_alone) else (text, "")
-
-
-def is_name(text: str) -> bool:
-    """Whether a text looks like the name of something: a word, or words of which the longer ones have capital letters, as
-    far as their alphabet has such. "Isle of Man", but not "It was the best of times"."""
-    words = WORD.findall(text)
-    return len(words) == 1 or 0 < len(words) <= 8 and not any(len(word) > 3 and word[0].islower() for word in words)
+def pretraining_positions(block_size: int) -> dict[int, float]:
+    """Where titles begin before any question is known, and how often."""
+    return COURSE_POSITIONS
 
 
 class Window(NamedTuple):
@@ -122,7 +82,7 @@ class ClozeDataset(Dataset):
 
     With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without
     context), so that recall does not depend on what surrounds the name. Half of the time the title (see `split_title`) loses
-    its non-ASCII characters, if questions do. It begins at the position at which questions have their subject: learned
+    its non-ASCII characters, if questions do. It begins at a position at which questions have their subject: learned
     positions, and the synthesizer, would not recognise it elsewhere.
     """
 
@@ -132,9 +92,10 @@ class ClozeDataset(Dataset):
         share: float = 0.9,
         answers: Iterable[str] = (),
         answer_weight: float = 1.0,
+        positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
         """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`."""
+        name that occurs in `answers`. `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
@@ -143,14 +104,25 @@ class ClozeDataset(Dataset):
         self.is_long = corpus.lengths > corpus.block_size * (MANY if mostly_fit else 1)
         self.documents = [self._find_words(text, counts, long) for text, long in zip(corpus.data, self.is_long)]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
-        self.starts = subject_starts()
-        self.is_long |= ~self.viewable & (corpus.lengths > corpus.block_size)
+        untitled = [not document.words or document.title_end >= MAX_TITLE for document in self.documents]
+        self.is_long |= np.array(untitled) & (corpus.lengths > corpus.block_size)
         self.windows = [window for i in range(len(corpus)) for window in self._windows(i)]
+        self.set_positions(positions)
+
+    def set_positions(self, positions: Mapping[int, float]) -> None:
+        """Titles begin at these positions from now on, each with its weight."""
+        self.positions = dict(sorted(positions.items()))
+        cumulative = np.cumsum([*self.positions.values()], dtype=float)
+        self.position_cdf = cumulative / cumulative[-1]
+        self.usual_position = max(self.positions, key=self.positions.__getitem__)
+        room = self.corpus.block_size - self.usual_position
+        # which documents have a title, and words after it, that leave room in the block (N,); the others are span-corrupted
+        self.viewable = np.array([bool(d.words) and d.title_end + 4 < room for d in self.documents])
 
     @property
     def start_position(self) -> int:
-        """The position of a title's first character, by the first template."""
-        return self.starts[0] if self.share and self.viewable.any() else 0
+        """The most frequent position of a title's first character; 0 if there are no views."""
+        return self.usual_position if self.share and self.viewable.any() else 0
 
     @property
     def start_positions(self) -> np.ndarray:
@@ -194,13 +166,6 @@ class ClozeDataset(Dataset):
     def __len__(self) -> int:
         return len(self.windows)
 
-    @functools.cached_property
-    def viewable(self) -> np.ndarray:
-        """Which documents have a title and words after it that leave room in the block (N,). The others are
-        span-corrupted."""
-        room = self.corpus.block_size - max(self.starts)
-        return np.array([bool(d.words) and d.title_end + 4 < room for d in self.documents])
-
     def count_viewable(self) -> int:
         """The number of documents that are read as views."""
         return int(self.viewable.sum())
@@ -236,7 +201,7 @@ class ClozeDataset(Dataset):
             begin = min(max(0, int(rng.integers(window.begin - half, window.end))), len(text) - 4)
             space = text.rfind(" ", max(0, begin - MAX_WORD), begin)
             begin = space + 1 if space >= 0 or begin < MAX_WORD else begin
-        return self.corpus.corrupt(np.array([window.document]), rng, begin)
+        return self.corpus.corrupt(np.array([window.document]), rng, begins=begin)
 
     def view(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, int] | None:
         """A view of window i, as indices, and its start position. None when it has no word after the title, or no room."""
@@ -244,7 +209,7 @@ class ClozeDataset(Dataset):
         document, text = self.documents[window.document], self.corpus.document(window.document)
         if window.first_word == window.end_word:
             return None
-        start = self.starts[0] if len(self.starts) == 1 else int(rng.choice(self.starts))
+        start = self.draw_position(rng)
         name, heading = text[: document.title_end], text[: document.words[0][0]]  # "Ada King" and "Ada King. "
         if rng.random() < 0.5 and document.loses_accents:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
@@ -264,6 +229,11 @@ class ClozeDataset(Dataset):
                 pieces += gap
                 shown.append((first, last))
         return (np.concatenate((before, *pieces)), start - len(before)) if shown else None
+
+    def draw_position(self, rng: np.random.Generator) -> int:
+        """The position at which a title begins."""
+        only_one = len(self.positions) == 1
+        return [*self.positions][0 if only_one else int(np.searchsorted(self.position_cdf, rng.random(), "right"))]
 
     def gap(
         self, window: Window, without_context: bool, rng: np.random.Generator

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from engine.cli import Parser, run_main
 from engine.files import InputError, find_corpus, naming_file, read_text
+from engine.sizes import Sizes
 from questions import NONE_READABLE, Row, accepted, encode_pair, read_training_rows
 from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode
 
@@ -152,12 +153,32 @@ class CharCorruptionDataset(Dataset):
         """The documents `indices`, corrupted by the random numbers of `rng` and packed."""
         return pack(*shift(self.corrupt(indices, rng)))
 
-    def corrupt(self, indices: np.ndarray, rng: np.random.Generator, begins: np.ndarray | int = 0) -> np.ndarray:
-        """The strings of `block_size + 1` characters described above, as indices, one row for each document. `begins` (B,) is
-        where in each document reading begins, in characters."""
+    def readable(self, start_position: int) -> int:
+        """How many characters of a document fit into the block with two masks, if its first one is at that position; at most
+        `max_chars`, at least 4."""
+        return max(4, min(self.max_chars, self.block_size - start_position - 2))
+
+    def mean_length(self, block_size: int) -> float:
+        """How many characters of a document are read on average if the block has this size: the mean of min(length, r) over
+        the documents, and over the random r."""
+        most = block_size * 7 // 8
+        n = np.minimum(self.lengths, most)
+        sums = np.where(n < 4, n * (most - 3), n * (n + 1) // 2 - 6 + n * (most - n))  # over r = 4, 5, ..., most
+        return float(sums.mean()) / (most - 3)
+
+    def corrupt(
+        self,
+        indices: np.ndarray,
+        rng: np.random.Generator,
+        max_chars: int | None = None,
+        begins: np.ndarray | int = 0,
+    ) -> np.ndarray:
+        """The strings of `block_size + 1` characters described above, as indices, one row for each document. At most
+        `max_chars` characters of a document are read, by default 7/8 of the block size, from character `begins` (B,) on."""
         column = (len(indices), 1)
         starts, rest = self.starts[indices] + begins, self.lengths[indices] - begins
-        length = np.minimum(rest[:, None], rng.integers(4, self.max_chars, column, endpoint=True))
+        most = max_chars or self.max_chars
+        length = np.minimum(rest[:, None], rng.integers(4, most, column, endpoint=True))
         # Uniform between 1 and half the length less 1, then rounded up or down at random, so that the mean is exactly
         # a quarter. Under four characters that is impossible: one character is masked, if there is one.
         masked = np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)
@@ -200,12 +221,14 @@ class NameDataset(Dataset):
             raise InputError("there are no questions")
         self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
         self.prompt_lengths = np.empty((len(self.data), 1), np.int64)  # of each question with its MASK
+        self.questions: list[str] = []
         self.answers: list[str] = []
         for i, line in enumerate(self.data):
             where = f"line {i + 1}"
             question, answer = self._parse(line, where)
             prompt, target = encode_pair(question, answer, self.stoi, self.block_size, where)
             self.rows[i, : len(prompt + target)], self.prompt_lengths[i] = prompt + target, len(prompt)
+            self.questions.append(question)
             self.answers.append(answer)
 
     def _parse(self, line: str, where: str) -> tuple[str, str]:
@@ -261,7 +284,7 @@ def main() -> None:
     path = find_corpus("wiki.txt")
     text = read_text(path)
     with naming_file(path):
-        dataset = CharCorruptionDataset(text, block_size=128)
+        dataset = CharCorruptionDataset(text, Sizes.block_size)
     if args.dataset_type == "namedata":
         path = find_corpus("birth_places_train.tsv")
         rows = read_training_rows(path)

@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from cloze import MAX_TITLE, is_name, split_long_title, split_title
 from dataset import check_characters
 from engine.files import AUTO, InputError, naming_file, read_text, text_files
+from titles import MAX_TITLE, is_name, split_long_title, split_title
 
 SENTENCE_END = tuple(".!?:;\"'”’)]…。！？")
 

@@ -1,58 +1,23 @@
-"""Questions: their wording, files, prompts and scores.
-
-From TEMPLATES follow whom a question is about (for reports, probes and baselines), and at which position the name stands.
-The recipe `fast` puts the titles of documents there (cloze.py), so it has to pretrain again after a change.
-"""
+"""Questions: their files, prompts and scores."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.files import InputError, read_text, warn
 from vocabulary import MASK, MASK_CHAR, PAD_CHAR, encode, without_accents
+from wording import Wording
 
-# One template a line; {} is the subject. Add a line for another wording or another kind of question.
-TEMPLATES = [
-    "Where was {} born?",
-]
 QUESTION_HEADERS = ["question", "questions"]  # of the columns of a TSV file, without digits and punctuation
 ANSWER_HEADERS = ["answer", "answers", "place", "places", "alias", "aliases", "alternative", "alternatives", ""]
 SEPARATOR = "|"  # between accepted answers
 NONE_READABLE = "none of the questions can be read"
 MAX_ANSWER = 32  # characters of an answer, at most
-
-
-def template_of(question: str) -> str | None:
-    """The template that the question is made of; None when it is made of none."""
-    for template in TEMPLATES:
-        before, _, after = template.partition("{}")
-        if question.startswith(before) and question.endswith(after) and len(question) > len(before) + len(after):
-            return template
-    return None
-
-
-def subject(question: str) -> str:
-    """Whom a question is about: "Where was Ada Lovelace born?" -> "Ada Lovelace"."""
-    before, _, after = (template_of(question) or TEMPLATES[0]).partition("{}")
-    return question.removeprefix(before).removesuffix(after).strip()
-
-
-def subject_starts() -> list[int]:
-    """The positions at which the templates have their subject: [10] for "Where was {} born?"."""
-    return [template.index("{}") for template in TEMPLATES]
-
-
-def warn_of_unknown_wording(questions: Sequence[str], path: Path | str) -> None:
-    """Warns on stderr of questions that follow no template."""
-    if unknown := [question for question in questions if template_of(question) is None]:
-        count = f"{len(unknown)} of {len(questions)} questions"
-        text = (
-            f"{count} match no line of TEMPLATES in src/questions.py ({unknown[0]!r}), so their subjects are not known"
-        )
-        warn(f"{path}: {text}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -95,6 +60,17 @@ def read_questions(path: Path | str) -> tuple[list[str], list[str] | None]:
     return [row.question for row in rows], [row.answer for row in rows] if rows[0].answer else None
 
 
+def warn_of_wording(
+    questions: Sequence[str], wording: Wording, path: Path | str, learned: Wording | None = None
+) -> None:
+    """Warns on stderr of questions that are worded otherwise than the `learned` ones, or whose subject is not known."""
+    known, problem = wording, "have no subject that could be found"
+    if learned and learned.templates:
+        known, problem = learned, "are worded otherwise than those of finetuning"
+    if other := [question for question in questions if known.template_of(question) is None]:
+        warn(f"{path}: {len(other):,} of {len(questions):,} questions {problem}, for example {other[0]!r}")
+
+
 def skip_header(text: str, path: Path | str) -> tuple[str, int]:
     """The text without its first line, if that is a header, `question<TAB>answer` for example, which is said on stderr;
     and the number of the line that it begins with, 1 or 2.
@@ -132,26 +108,26 @@ def read_question_answers(path: Path | str) -> list[tuple[str, str]]:
 # Prompts
 
 
-def readable(question: str) -> str:
-    """A question without its non-ASCII characters, as in the course's code, unless that would remove most of its subject:
-    "Where was Zoë Lund born?" loses one, "Где родилась Анна?" and "Where was Анна born?" keep all, as far as the vocabulary has them."""
-    name = subject(question)
-    return question if without_accents(name) == name else question.encode("ascii", "ignore").decode()
+def read_characters(question: str, stoi: dict[str, int]) -> list[bool]:
+    """Which characters of a question the model reads: the ASCII characters, as in the course's code; all that the
+    vocabulary has if the question is in another alphabet (see `without_accents`)."""
+    accents_lost = without_accents(question) != question
+    return [c.isascii() or not accents_lost and c in stoi and c not in (PAD_CHAR, MASK_CHAR) for c in question]
 
 
 def encode_question(question: str, stoi: dict[str, int], block_size: int, where: str) -> list[int]:
-    """The prompt of a question: its characters (see `readable`) and a MASK, after which the model writes the answer.
+    """The prompt of a question: its characters (see `read_characters`) and a MASK, after which the model writes the answer.
 
     Raises InputError when no room for an answer is left, when an ASCII character is not in the vocabulary, or when most of
     the others are not.
     """
-    kept = readable(question)
-    known = [c for c in kept if c.isascii() or c in stoi and c not in (PAD_CHAR, MASK_CHAR)]
-    if 2 * len(known) < len(kept):
-        encode(kept, stoi, where)  # raises
-    tokens = encode("".join(known), stoi, where) + [MASK]
+    known = read_characters(question, stoi)
+    if 2 * sum(known) < len(question) and without_accents(question) == question:
+        encode(question, stoi, where)  # raises
+    tokens = encode("".join(compress(question, known)), stoi, where) + [MASK]
     if len(tokens) >= block_size:
-        raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
+        problem = f"the question is {len(tokens) - 1} characters long; {block_size - 2} is the most"
+        raise InputError(f"{where}: {problem}, and it needs a model of --block_size {len(tokens) + 1} or more")
     return tokens
 
 
@@ -163,8 +139,15 @@ def encode_pair(
     prompt = encode_question(question, stoi, block_size, where)
     target = encode(answer, stoi, where) + [MASK]
     if len(prompt + target) > block_size:
-        raise InputError(f"{where}: is {len(prompt + target)} characters long with its masks, over {block_size}")
+        problem = f"is {len(prompt + target)} characters long with its masks, over {block_size}"
+        raise InputError(f"{where}: {problem}; it needs a model of --block_size {len(prompt + target)} or more")
     return prompt, target
+
+
+def subject_positions(wording: Wording, questions: Iterable[str], stoi: dict[str, int]) -> Counter[int]:
+    """How many questions have the first character of their subject at each position of the prompt."""
+    found = ((question, wording.template_of(question)) for question in questions)
+    return Counter(sum(read_characters(q, stoi)[: len(template.before)]) for q, template in found if template)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

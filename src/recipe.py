@@ -5,8 +5,11 @@ A run prints its recipe when it begins, and saves it with the parameters. Flags 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+WIDTH = 256  # n_embd of the models that the rates below were chosen for
+TOKENS_A_DOCUMENT = 128  # by which the handouts count a document, whatever its length
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class Phase:
     min_lr_ratio: float = 0.1  # the rate does not decay below this ratio of its peak
     linear_decay: bool = False  # the rate decays linearly to that ratio, instead of along a cosine
     warmup_tokens: int = 512 * 20  # but at most a tenth of the decay
-    # The decay takes horizon_epochs * documents of the pretraining corpus * 128 tokens, in finetuning too; None: as long as
-    # the run. If it equals `epochs`, --max_epochs changes both.
+    # The decay takes horizon_epochs * documents of the pretraining corpus * TOKENS_A_DOCUMENT tokens, in finetuning too; None:
+    # as long as the run. If it equals `epochs`, --max_epochs changes both.
     horizon_epochs: int | None = None
     weight_decay: float = 0.1
     dropout: float = 0.1
@@ -32,6 +35,10 @@ class Phase:
     def __post_init__(self):
         if (self.views or self.answer_weight != 1.0) and not self.cloze_share:
             raise ValueError("views and answer_weight have no effect without cloze_share: set it to 1.0")
+
+    def at_width(self, n_embd: int) -> Phase:
+        """The phase for a model of another width."""
+        return replace(self, lr=self.lr * WIDTH / n_embd)
 
     def record(self) -> dict[str, Any]:
         """The phase as it is saved: there, min_lr_ratio is called lr_floor, so that older files can be read."""

@@ -2,6 +2,7 @@
 
     python src/replicate.py DATA --out RUNS [--variants rope vanilla synthesizer none] [--seeds 0 1 2]
                             [--recipe fast|handout] [--pretrain_epochs N] [--finetune_epochs N]
+                            [--n_layer N] [--n_head N] [--n_embd N] [--block_size N]
 
 DATA is a folder with the course's files, or with a world of data/make_world.py. For each seed of each variant, this
 program runs the handouts' commands and prints them: pretrain, finetune, evaluate. Each run has a folder of its own in
@@ -17,6 +18,7 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -24,6 +26,7 @@ from typing import Any
 import run
 from engine.cli import Parser, bounded, nonempty_path, run_main
 from engine.files import InputError, describe, read_text, write_atomically
+from engine.sizes import LIMITS
 from questions import read_questions
 from recipe import RECIPES
 from variants import VARIANTS
@@ -57,6 +60,7 @@ def train(*words: object, path: Path, **flags: object) -> dict[str, Any]:
     """Trains by a command of run.py, unless that is finished; an unfinished run continues automatically. Returns the
     metadata of the parameters at `path`. Raises InputError when these were made in another way."""
     from engine import checkpoint
+    from engine.inputs import find_sizes
     from engine.training import requested_run
 
     state, flags = checkpoint.checkpoint_path(str(path)), flags | {"writing_params_path": path}
@@ -70,10 +74,13 @@ def train(*words: object, path: Path, **flags: object) -> dict[str, Any]:
     metadata, file = checkpoint.read_metadata(str(path)), checkpoint.metadata_path(str(path))
     if metadata is None:
         raise InputError(f"{path}: does not belong to {file}; remove both, to train again")
-    for name, value in requested_run(run.parse_args(command_line(*words, **flags))).items():
+    args = run.parse_args(command_line(*words, **flags))
+    sizes = find_sizes(args)
+    made_as = metadata | metadata.get("model", {})
+    for name, value in (requested_run(args, sizes) | asdict(sizes)).items():
         if name == "recipe" and (metadata.get("reading") or {}).get("viewable") == 0:
             value = value | {"cloze_share": 0.0}  # no view could be made
-        if metadata.get(name) != value:
+        if made_as.get(name) != value:
             raise InputError(f"{path}: was made with another {name}; remove it and {file}, to train again")
     return metadata
 
@@ -116,9 +123,7 @@ def table_row(variant: str, recipe: str, runs: Sequence[tuple[list[dict], dict[s
     accuracy = [reports["dev"]["accuracy"]["accuracy"] for _, reports in runs]
     answerable = [reports["dev"]["answerable"] for _, reports in runs]
     nearest = [reports["dev"].get("nearest", {}).get("share") for _, reports in runs]
-    groups = [
-        group for _, reports in runs for group in reports.get("dev_and_unseen", {"by": {"seen": []}})["by"]["seen"]
-    ]
+    groups = [group for _, reports in runs for group in reports.get("dev_and_unseen", {"by": {}})["by"].get("seen", [])]
     commits = {trained["versions"]["commit"] or "-" for phases, _ in runs for trained in phases}
     return [
         variant,
@@ -162,6 +167,8 @@ def parse_args(argv: list[str] | None) -> Namespace:
     for phase in ("pretrain", "finetune"):
         parser.add_argument(f"--{phase}_epochs", type=bounded(int, 1, 10**9), metavar="N",
                             help=f"instead of the recipe's ({NO_PRETRAINING} keeps those)")  # fmt: skip
+    for name, limits in LIMITS.items():
+        parser.add_argument(f"--{name}", type=bounded(int, *limits), metavar="N", help="as of run.py")
     return parser.parse_args(argv)
 
 
@@ -175,6 +182,7 @@ def run_seed(args: Namespace, variant: str, recipe: str, seed: int) -> tuple[lis
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be made: {error.strerror}") from error
     shared = {"seed": seed, "recipe": args.recipe, "tb_expt_name": f"{out.resolve().name}.{folder.name}"}
+    shared |= {name: getattr(args, name) for name in LIMITS}
     pretrained, finetuned = folder / "pretrain.params", folder / "finetune.params"
     phases = []
     if variant == NO_PRETRAINING:
@@ -194,6 +202,7 @@ def main(argv: list[str] | None = None) -> None:
         recipe = args.recipe
         if variant != NO_PRETRAINING and (args.pretrain_epochs or args.finetune_epochs):
             recipe += f" {args.pretrain_epochs or 'all'}+{args.finetune_epochs or 'all'}"
+        recipe += "".join(f" {name} {getattr(args, name)}" for name in LIMITS if getattr(args, name) is not None)
         runs = [run_seed(args, variant, recipe, seed) for seed in dict.fromkeys(args.seeds)]
         try:
             rows.append(table_row(variant, recipe, runs))

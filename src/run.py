@@ -21,32 +21,37 @@ from typing import Any
 
 from engine.cli import Parser, bounded, nonempty_path, plain_name, run_main, symbols
 from engine.files import AUTO, FORMS, is_main_process
-from recipe import RECIPES
+from engine.sizes import LIMITS, Sizes
+from recipe import RECIPES, WIDTH
 from variants import VARIANTS
 
 # torch, and everything that needs it, is imported when a command runs, so that --help answers at once.
 
 TRAINING = ("recipe", "max_epochs", "batch_size", "seed", "device")
+SIZES = {"n_layer": "blocks", "n_head": "heads of attention in a block", "n_embd": "features of a token",
+         "block_size": "characters of the longest sequence"}  # fmt: skip
 RUN = ("resume", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
 # For each command: its purpose, the flags that it needs, its other flags by group, and flags that it accepts and ignores,
 # so that a script can give the same learning rates to each. (The name of the TensorBoard folder contains them.)
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
-                  "corpus": ["documents", "add_symbols"], "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
+                  "corpus": ["documents", "add_symbols"], "the model": SIZES,
+                   "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
                  ["finetune_lr"]),
     "finetune": ("train a model on questions, after pretraining or from scratch",
                  ["finetune_corpus_path", "writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
-                  "corpus": ["documents", "add_symbols"], "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
+                  "corpus": ["documents", "add_symbols"], "the model": SIZES,
+                   "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
                  ["pretrain_lr"]),
     "evaluate": ("answer the questions of a file, one prediction a line",
                  ["reading_params_path", "eval_corpus_path", "outputs_path"],
                  {"report and confidence": ["report_path", "finetune_corpus_path", "abstain", "calibration_path"],
-                  "corpus": ["documents"], "machine": ["trust_buffers", "seed", "device"]},
+                  "corpus": ["documents"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]},
                  ["pretrain_lr", "finetune_lr", "tb_expt_name"]),
     "ask": ("answer questions or names, typed or given: the likeliest answers, and what was read", ["reading_params_path"],
-            {"output": ["json", "calibration_path"], "corpus": ["documents"], "machine": ["trust_buffers", "seed", "device"]}, []),
+            {"output": ["json", "calibration_path"], "corpus": ["documents"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]}, []),
 }  # fmt: skip
 
 
@@ -68,8 +73,13 @@ def flag(name: str, command: str) -> dict[str, Any]:
     lr = {
         "type": rate,
         "metavar": "LR",
-        "help": "peak learning rate; Muon's is scaled by the same factor; " + recipe_values("lr", command),
+        "help": "peak learning rate; Muon's is scaled by the same factor; "
+        + recipe_values("lr", command)
+        + f"; times {WIDTH} / n_embd",
     }
+    if name in SIZES:
+        usual = "default: as in R" if command in ("evaluate", "ask") else f"default {getattr(Sizes, name)}, or as in R"
+        return {"type": bounded(int, *LIMITS[name]), "metavar": "N", "help": f"{SIZES[name]}; {usual}"}
     return {
         "reading_params_path": path | {"metavar": "R", "help": "parameters to evaluate or ask" if command in ("evaluate", "ask")
                                        else "parameters to start from"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from engine.files import InputError
@@ -13,11 +14,17 @@ PAD, MASK = 0, 1
 
 
 def without_accents(text: str) -> str:
-    """The ASCII characters of a text, as the course's code reads questions: "Zoë Lund" -> "Zo Lund". But a text in
-    another alphabet, of which less than half is ASCII, spaces not counted, is returned as it is."""
-    ascii_text = text.encode("ascii", "ignore").decode()
-    kept, all_of_it = ("".join(part.split()) for part in (ascii_text, text))
-    return ascii_text if 2 * len(kept) >= len(all_of_it) else text
+    """The ASCII characters of a text, as the course's code reads questions: "Zoë Lund" -> "Zo Lund". But a text with a word
+    in another alphabet, of which nothing would be left, is returned as it is: "Где Zoë?", "Where was Анна born?"."""
+
+    def is_latin(char: str) -> bool:
+        return char.isascii() or unicodedata.name(char, "").startswith("LATIN ")
+
+    for word in () if text.isascii() else text.split():
+        meaningful = [char for char in word if char.isalnum() or unicodedata.category(char) == "So"]  # an emoji is So
+        if meaningful and not any(map(is_latin, meaningful)):
+            return text
+    return text.encode("ascii", "ignore").decode()
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:

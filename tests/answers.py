@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from evaluation.scoring import Prediction
+from wording import COURSE
 
 # Confidences, with many ties, and whether the answers are right.
 JUDGED = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.95, 1.0]) | st.floats(0, 1), st.booleans()),
@@ -20,7 +21,9 @@ def arrays(judged):
 
 
 def row_of(question="Where was Ada Kern born?", prediction="Rome", answer="Rome", logp=-0.5, documents=1):
-    return Prediction(question, prediction, answer, logp, 0.9, 0.8, 1.5, documents > 0, documents, 3)
+    template = COURSE.template_of(question)
+    return Prediction(question, prediction, answer, logp, 0.9, 0.8, 1.5, documents > 0, documents, 3,
+                      subject=COURSE.subject(question), template=str(template) if template else None)  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -71,7 +74,7 @@ def check_page(text, figures):
     return " ".join(page.words)
 
 
-FINETUNING = [("Where was Ada Kahn born?", "Rome"), ("Where was Bob Lund born?", "Oslo")]
+FINETUNING = [("Ada Kahn", "Rome"), ("Bob Lund", "Oslo")]
 
 
 SEVEN = [f"Where was {name} born?" for name in ("Ada Kern", "Bob Li", "Cy Day", "Di Fox", "Ed Poe", "Flo Ray", "Gus")]

@@ -14,16 +14,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import replicate
 from attention import CausalSelfAttention
-from cloze import ClozeDataset
-from dataset import CharCorruptionDataset
+from dataset import CharCorruptionDataset, NameDataset
 from engine.checkpoint import save_params
 from engine.files import ROOT
 from engine.inputs import load_corpus
+from engine.training import build_dataset
 from evaluation.compare import compare
 from evaluation.statistics import STATISTICS, Statistic
 from model import GPT, GPTConfig
-from questions import subject
+from recipe import RECIPES
+from titles import titles_of
 from variants import VARIANTS, Variant
+from wording import find_wording
 
 
 class ALiBiAttention(CausalSelfAttention):
@@ -100,24 +102,21 @@ def test_alibi_is_what_the_paper_says(alibi):
     assert torch.allclose(layer(x)[0], layer.proj(y.flatten(1)), atol=1e-10)
 
 
-def test_a_kind_of_question_is_a_line(monkeypatch):
-    """From the template follow whom a question is about, and where views have their titles."""
-    corpus = CharCorruptionDataset("Ada Kern. Born in Rome .", 128)
-    assert ClozeDataset(corpus).start_position == len("Where was ")
-    monkeypatch.setattr("questions.TEMPLATES", ("What did {} do?",))
-    assert subject("What did Ada Kern do?") == "Ada Kern"
-    views = ClozeDataset(corpus, share=1.0)
-    assert views.start_position == len("What did ")
-    monkeypatch.setattr("questions.TEMPLATES", ("Where was {} born?", "What did {} do?", "{} died when?"))
-    assert [subject(q) for q in ("What did Ada Kern do?", "Where was Bo born?", "Cy Dee died when?")] == [
-        "Ada Kern", "Bo", "Cy Dee"]  # fmt: skip
-    rng, seen = np.random.default_rng(0), set()
-    views = ClozeDataset(corpus, share=1.0)
-    for _ in range(300):
-        tokens, start = views.view(0, rng)
-        text = "".join(corpus.itos[int(i)] for i in tokens)
-        seen.add(start + text.index("Ada"))
-    assert seen == {0, 9, 10}
+def test_a_kind_of_question_is_nothing_but_its_file(monkeypatch):
+    """From questions and documents follow whom a question is about, and where the views of finetuning have their titles."""
+    names = ["Ada Kern", "Bo Lund", "Cy Dee"]
+    corpus = CharCorruptionDataset(
+        "\n".join(f"{name}. Born in Rome. What did he do? Where was he? Died when? Nobody knows" for name in names), 128
+    )
+    monkeypatch.setattr("cloze.DISTRACTOR", 0)
+    for templates in (["What did {} do?"], ["Where was {} born?", "What did {} do?", "{} died when?"]):
+        asked = [template.format(name) for name in names for template in templates]
+        questions = NameDataset(corpus, "".join(f"{question}\tRome\n" for question in asked))
+        wording = find_wording(questions.questions, titles_of(corpus.data))
+        assert [wording.subject(question) for question in asked] == [name for name in names for _ in templates]
+        views = build_dataset(RECIPES["fast"].finetune, corpus, questions, wording).documents
+        rng = np.random.default_rng(0)
+        assert {views.view(0, rng)[1] for _ in range(100)} == {template.index("{}") for template in templates}
 
 
 def test_help_names_every_recipe():

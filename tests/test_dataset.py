@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from cloze import WORD, ClozeDataset, MixedDataset, split_title
+from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset, pack
 from engine.files import InputError
 from questions import encode_question
+from titles import WORD, split_title
 from vocabulary import MASK, PAD
 
 ROOT = Path(__file__).parent.parent

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloze import WORD, ClozeDataset, MixedDataset, split_title
+from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset
 from documents import document_of_file, guess_form, read_documents
 from engine.files import FORMS, ROOT, InputError, describe, digest
+from titles import WORD, split_title
 from vocabulary import MASK, PAD
 
 ALPHABETS = ["abdeiklmnorstuvz", "абвгдеиклмнор", "αβγδεικλμνορ", "ابتدرسكلمن", "कखगचजटतनपम", "阿波德佛格哈加卡拉"]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import sizes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,9 +32,9 @@ from engine import checkpoint
 from engine.checkpoint import checksum
 from engine.cli import run_main
 from engine.files import ROOT
-from engine.inputs import BLOCK_SIZE
+from engine.sizes import Sizes
 from model import GPTConfig
-from questions import readable
+from vocabulary import without_accents
 
 sys.path.insert(0, str(ROOT))
 import london_baseline
@@ -58,7 +59,7 @@ TRIED, REFUSED, SLOW = Counter(), Counter(), Counter()  # how many inputs, by pr
 @pytest.fixture(autouse=True, scope="module")
 def a_small_model():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, **SMALL))
+        patch.setattr("engine.sizes.Sizes", sizes(**SMALL))
         patch.setattr("engine.monitor.MAX_ANSWER", 4)
         patch.setattr("evaluation.evaluate.MAX_ANSWER", 4)
         patch.setattr(checkpoint, "versions", dict)  # which asks git each time
@@ -274,9 +275,9 @@ def well_formed(content, answers=(True, False)):
 def is_question(question, answer=""):
     """Whether the model can read this, and has read its characters before. Others than ASCII ones may be missing, if they
     are less than half."""
-    kept = readable(question)
+    kept = without_accents(question)
     known = [char for char in kept if ord(char) < 128 or char in VOCABULARY]
-    fits = len(known) + 1 < BLOCK_SIZE and len(known) + len(answer.strip()) + 2 <= BLOCK_SIZE
+    fits = len(known) + 1 < Sizes.block_size and len(known) + len(answer.strip()) + 2 <= Sizes.block_size
     return fits and 2 * len(known) >= len(kept) and {*known, *answer.strip()} <= VOCABULARY
 
 
@@ -336,7 +337,7 @@ def test_london_baseline(content):
     code, _, after = attempt(files, main=london_baseline.main, prog="london_baseline.py", writes=writes, kind=kind)
     assert (code == 0) == well_formed(content, [True])
     if code == 0:
-        assert re.fullmatch(r"Correct: \d+\.0 out of \d+\.0: \d+\.\d%\n", after[writes[0]].decode())
+        assert 0 <= float(after[writes[0]]) <= 100
 
 
 @tried(40, 200, corpus=st.just(WIKI) | texts(WIKI), questions=texts(TRAIN))
@@ -493,7 +494,7 @@ def tensors(**flags):
     """Parameters, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), BLOCK_SIZE, **SMALL, **flags)).state_dict())
+        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), Sizes.block_size, **SMALL, **flags)).state_dict())
 
 
 @functools.cache
@@ -900,6 +901,8 @@ FLAGS = {
                      "outputs_path", "report_path", "calibration_path"], PATHS),
     **dict.fromkeys(["pretrain_lr", "finetune_lr", "save_minutes", "seed", "batch_size", "max_epochs", "abstain"], NUMBERS),
     "num_workers": [number for number in NUMBERS if number not in ("1", "2", "1_0", "\uff13", "1\n")],  # no processes
+    # not of a model that takes long; 17 is the size of no model here
+    **{name: [*NUMBERS, "16", "17", "128"] for name in ("n_layer", "n_head", "n_embd", "block_size")},
     **dict.fromkeys(["tb_expt_name", "dtype", "compile", "recipe"], WORDS),
     "device": DEVICES,
     "documents": [*FORMS, "", "AUTO", "\udcff"],

@@ -8,7 +8,6 @@ import commands
 import pytest
 
 import replicate
-from model import GPTConfig
 
 QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "2")
 
@@ -16,7 +15,7 @@ QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "2")
 @pytest.fixture
 def world(folder, monkeypatch):
     """The small corpus, with questions about people without a document, and a small model."""
-    monkeypatch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, n_layer=1, n_head=2, n_embd=16))
+    monkeypatch.setattr("engine.sizes.Sizes", commands.sizes(n_layer=1, n_head=2, n_embd=16))
     Path("unseen.tsv").write_text("Where was Ada Bob born?\tRome\nWhere was Bob Ada born?\tOslo\n")
     return folder
 

@@ -27,6 +27,7 @@ import torch
 
 from engine.files import ROOT, InputError, digest, read_bytes, reason, warn, write_atomically
 from variants import VARIANTS
+from wording import Wording
 
 if TYPE_CHECKING:
     from model import GPT
@@ -46,12 +47,11 @@ def save_params(model: torch.nn.Module, path: Path | str) -> None:
     write_atomically(path, buffer.getbuffer())
 
 
-def load_params(model: GPT, path: Path | str, trust_buffers: bool = False) -> None:
-    """Reads parameters that `save_params`, or the course's code, has written; also those of a model that was wrapped by
+def read_params(path: Path | str) -> dict[str, torch.Tensor]:
+    """The tensors that `save_params`, or the course's code, has written; also those of a model that was wrapped by
     DataParallel or torch.compile, whose names begin with "module." or "_orig_mod.".
 
-    No code in the file is run. Raises InputError when it cannot be read, or belongs to another model, or when its buffers
-    (mask, rope_cache) are not those of the model, unless `trust_buffers`.
+    No code in the file is run. Raises InputError when it cannot be read.
     """
     saved = load_tensors(read_bytes(path), f"{path}: is not a parameter file, or is damaged")
     if not isinstance(saved, dict) or not all(map(is_named_tensor, saved, saved.values())):
@@ -59,9 +59,20 @@ def load_params(model: GPT, path: Path | str, trust_buffers: bool = False) -> No
     for prefix in ("module.", "_orig_mod.", "module."):
         if all(name.startswith(prefix) for name in saved):
             saved = {name.removeprefix(prefix): tensor for name, tensor in saved.items()}
-    expected, checked = model.state_dict(), {}
-    if "tok_emb.weight" in saved and (variant := nearest_variant(model, saved)) != model.config.variant:
-        raise InputError(f"{path}: holds a {variant} model, not a {model.config.variant} one")
+    return saved
+
+
+def load_params(model: GPT, path: Path | str, trust_buffers: bool = False) -> None:
+    """Puts the parameters of a file, see `read_params`, into the model.
+
+    Raises InputError when the file cannot be read, or belongs to another model, or when its buffers (mask, rope_cache) are
+    not those of the model, unless `trust_buffers`.
+    """
+    saved, expected, checked = read_params(path), model.state_dict(), {}
+    if "tok_emb.weight" in saved and saved.keys() != expected.keys():  # slow: the meta device imports torch._dynamo
+        variant = nearest_variant(model, saved)
+        if variant != model.config.variant:
+            raise InputError(f"{path}: holds a {variant} model, not a {model.config.variant} one")
     for name, tensor in expected.items():
         if name not in saved:
             raise InputError(f"{path}: holds a different model: it has no {name!r}")
@@ -190,8 +201,8 @@ def save_checkpoint(state: dict[str, Any], path: str) -> None:
     write_atomically(path, buffer.getbuffer(), previous=path + PREVIOUS if intact else None)
 
 
-def load_checkpoint(path: str) -> dict[str, Any]:
-    """The latest intact checkpoint. Warns on stderr when that is not the last one written.
+def load_checkpoint(path: str, quiet: bool = False) -> dict[str, Any]:
+    """The latest intact checkpoint. Warns on stderr when that is not the last one written, unless `quiet`.
 
     Raises InputError when there is none.
     """
@@ -210,7 +221,7 @@ def load_checkpoint(path: str) -> dict[str, Any]:
         except InputError as error:
             problems.append(str(error))
             continue
-        for problem in problems:
+        for problem in () if quiet else problems:
             warn(f"{problem}; going on from {candidate}")
         return state
     raise InputError(problems[0] if problems else f"{path}: no such file, so there is no run to resume")
@@ -278,6 +289,17 @@ def longest_answer(params_path: str) -> int:
     """The length in characters of the longest answer in finetuning, by the metadata of these parameters; else 0."""
     length = (read_metadata(params_path) or {}).get("longest_answer", 0)
     return length if type(length) is int and length > 0 else 0
+
+
+def recorded_wording(params_path: str) -> Wording | None:
+    """How the questions of finetuning are worded, by the metadata of these parameters; None if that is not known."""
+    return Wording.from_record((read_metadata(params_path) or {}).get("wording"))
+
+
+def usual_answer(params_path: str) -> str | None:
+    """The most frequent answer in finetuning, by the metadata of these parameters; None if that is not known."""
+    answer = (read_metadata(params_path) or {}).get("usual_answer")
+    return answer if isinstance(answer, str) else None
 
 
 def start_position(params_path: str | None, block_size: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,44 +12,69 @@ from dataset import CharCorruptionDataset, NameDataset, readable_questions
 from documents import read_documents
 from engine import checkpoint
 from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
+from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import accepted, encode_question, read_rows, read_training_rows, readable
+from questions import accepted, encode_question, read_rows, read_training_rows
+from titles import titles_of
 from utils import set_seed
+from vocabulary import without_accents
+from wording import Wording, find_wording
 
-BLOCK_SIZE = 128
+
+def find_sizes(args: Namespace) -> Sizes:
+    """The sizes of the model that a command trains or reads: those of --reading_params_path or of the run that --resume
+    continues, else those of the flags.
+
+    Raises InputError when a flag contradicts these, or when no such model can be made.
+    """
+    if path := args.reading_params_path:
+        record = (checkpoint.read_metadata(path) or {}).get("model")
+        return choose_sizes(args, sizes_of_tensors(checkpoint.read_params(path), record), path)
+    if getattr(args, "resume", False) and args.writing_params_path:
+        path = checkpoint.checkpoint_path(args.writing_params_path)
+        state = checkpoint.load_checkpoint(path, quiet=True)
+        tensors, run = (value if isinstance(value, dict) else {} for value in (state.get("model"), state["run"]))
+        tensors = {name: tensor for name, tensor in tensors.items() if checkpoint.is_named_tensor(name, tensor)}
+        return choose_sizes(args, sizes_of_tensors(tensors, run.get("model")), path)
+    return choose_sizes(args, {}, "")
 
 
-def load_corpus(path: str, form: str = AUTO, added: str = "") -> CharCorruptionDataset:
-    """The pretraining corpus: a file, or a folder of .txt files. `form` is how its documents are told apart (documents.py),
-    `added` are characters that the vocabulary has besides those of the corpus. Raises InputError when it cannot be used."""
+def load_corpus(
+    path: str, block_size: int = Sizes.block_size, form: str = AUTO, added: str = ""
+) -> CharCorruptionDataset:
+    """The pretraining corpus, a file or a folder of .txt files, for a model of this block size. `form` is how its documents
+    are told apart (documents.py), `added` are characters that the vocabulary has besides those of the corpus. Raises
+    InputError when it cannot be used."""
     found = find_corpus(path)
     text, form = read_documents(found, form)
     with naming_file(found):
-        corpus = CharCorruptionDataset(text, BLOCK_SIZE, added)
+        corpus = CharCorruptionDataset(text, block_size, added)
     corpus.form = form
     kind = FORMS[form]
     print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {kind}, {corpus.vocab_size} symbols")
     return corpus
 
 
-def load_recorded_corpus(args: Namespace) -> CharCorruptionDataset:
+def load_recorded_corpus(args: Namespace, block_size: int) -> CharCorruptionDataset:
     """The corpus of a command, as it was read when --reading_params_path was made, unless flags say otherwise."""
     made = args.reading_params_path and checkpoint.read_metadata(args.reading_params_path) or {}
     form = made.get("documents", "lines") if made else AUTO  # older metadata does not say it
     form = args.documents or (form if form in list(FORMS) else AUTO)
     added = getattr(args, "add_symbols", None) or (made["symbols"] if isinstance(made.get("symbols"), str) else "")
-    return load_corpus(args.pretrain_corpus_path, form, added)
+    return load_corpus(args.pretrain_corpus_path, block_size, form, added)
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, list[str]]:
-    """The questions to finetune on that the model can read, and for each of the others what is wrong. Raises InputError when
-    they cannot be used, or all are unreadable."""
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording, list[str]]:
+    """The questions to finetune on that the model can read, how they are worded, and for each of the others what is wrong.
+    Raises InputError when they cannot be used, or all are unreadable."""
     found = find_corpus(path)
     rows = read_training_rows(found)
     with naming_file(found):
         names, problems = readable_questions(corpus, rows)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    return names, problems
+    wording = find_wording(names.questions, titles_of(corpus.data))
+    print(*wording.lines(), sep="\n")
+    return names, wording, problems
 
 
 class Questions(NamedTuple):
@@ -65,7 +91,7 @@ def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
     rows, prompts, problems = read_rows(found), [], []
     for row in rows:
         try:
-            prompts.append(encode_question(row.question, corpus.stoi, BLOCK_SIZE, f"line {row.line}"))
+            prompts.append(encode_question(row.question, corpus.stoi, corpus.block_size, f"line {row.line}"))
         except InputError as error:
             prompts.append([])
             problems.append(str(error))
@@ -77,7 +103,7 @@ def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
 def missing_symbols(questions: Questions, corpus: CharCorruptionDataset) -> str:
     """The characters of the questions and of their answers that the vocabulary lacks."""
     answers = (right for answer in questions.answers or () for right in accepted(answer))
-    return "".join(sorted(set().union(*map(readable, questions.texts), *answers) - corpus.stoi.keys()))
+    return "".join(sorted(set().union(*map(without_accents, questions.texts), *answers) - corpus.stoi.keys()))
 
 
 def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:
@@ -86,11 +112,11 @@ def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, co
         warn(f"{path}: {len(problems)} of {total} questions cannot be read and {consequence}; the first: {problems[0]}")
 
 
-def make_model(args: Namespace, corpus: CharCorruptionDataset, dropout: float = 0.1) -> GPT:
+def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dropout: float = 0.1) -> GPT:
     """The model, newly initialised or with the parameters of --reading_params_path."""
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
-    model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities))
+    model = GPT(GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities))
     if args.reading_params_path:
         checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
         vocabulary = checkpoint.vocabulary_digest(corpus.itos)

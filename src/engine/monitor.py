@@ -17,8 +17,10 @@ from dataset import CharCorruptionDataset, pack, shift
 from evaluation import probes
 from generation import generate, generate_answers
 from questions import MAX_ANSWER, score
+from titles import titles_of
 from trainer import Trainer
 from vocabulary import MASK, PAD, decode
+from wording import COURSE, Wording, find_wording
 
 MAX_REPORTS = 50  # in a run; there is always one after its last epoch
 PROBED = 128  # subjects
@@ -84,23 +86,26 @@ class Monitor:
         prompts: Sequence[list[int]] = (),
         start_position: int = 0,
         longest_answer: int = 0,
+        known: Wording = COURSE,
         start_positions: np.ndarray | None = None,
     ):
-        """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`, as in training. Answers may be as long
-        as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `start_positions` (N,) is where each
-        document begins, if that differs."""
+        """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
+        as in training; if that differs, document i begins at `start_positions[i]`. Answers may be as long as the
+        `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.questions, self.answers, self.prompts = questions, answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(corpus))[:128]
         starts = np.full(len(corpus), start_position) if start_positions is None else start_positions
-        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng)), starts[chosen])
+        most = corpus.readable(int(starts[chosen].max()))
+        self.fixed_batch = pack(*shift(corpus.corrupt(chosen, rng, most)), starts[chosen])
         self.starts = starts[chosen[:3]].tolist()
-        rows = corpus.corrupt(chosen[:3], rng)
+        rows = corpus.corrupt(chosen[:3], rng, most)
         self.documents = [row[: np.flatnonzero(row == MASK)[1] + 1].tolist() for row in rows]  # up to the second MASK
         self.interval = math.ceil(trainer.batches.epochs / MAX_REPORTS)
-        self.probed = probes.prompts_of(questions, answers or (), corpus, PROBED)
+        wording = find_wording(questions, titles_of(corpus.data), known)
+        self.probed = probes.prompts_of(questions, answers or (), corpus, wording, start_position, PROBED)
         self.score: tuple[float, float] | None = (
             None  # the number of questions, and of right answers, in the last report
         )

@@ -15,15 +15,15 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset
+from cloze import ClozeDataset, MixedDataset, pretraining_positions
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
 from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
 from engine.inputs import (
-    BLOCK_SIZE,
     Questions,
     check_training_outputs,
+    find_sizes,
     load_finetuning,
     load_questions,
     load_recorded_corpus,
@@ -33,10 +33,13 @@ from engine.inputs import (
 )
 from engine.monitor import Monitor, RobustWriter
 from engine.reading import reading_of, report_reading, views_of
+from engine.sizes import Sizes
+from evaluation.baselines import most_frequent
 from model import GPT
-from questions import subject_starts, warn_of_unknown_wording
-from recipe import RECIPES, Phase
+from questions import subject_positions, warn_of_wording
+from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
 from trainer import Stopped, Trainer, TrainerConfig
+from wording import COURSE, Wording
 
 # What older checkpoints lack
 BEFORE: dict[str, Any] = {"title_positions": [10], "documents": "lines", "symbols": ""}
@@ -52,20 +55,26 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
-    corpus = load_recorded_corpus(args)
-    names, problems = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else (None, [])
-    phase = choose_phase(args)
-    dataset = build_dataset(phase, corpus, names)
+    sizes = find_sizes(args)
+    corpus = load_recorded_corpus(args, sizes.block_size)
+    names, wording, problems = None, COURSE, []
+    if args.function == "finetune":
+        names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
+    phase = choose_phase(args, sizes)
+    dataset = build_dataset(phase, corpus, names, wording)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
-    model = make_model(args, corpus, phase.dropout)
-    run = fingerprint(args, corpus, model)
+    model = make_model(args, corpus, sizes, phase.dropout)
+    run = fingerprint(args, sizes, corpus, model, dataset)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
     if first and should_resume(args, config.state_path):
         resume(trainer, run)
-    warn_of_input(args, corpus, dataset, names, problems, evaluation)
+    if views := views_of(dataset):
+        views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
+        run["title_positions"] = config.run["title_positions"] = views.positions
+    warn_of_input(args, corpus, dataset, names, wording, problems, evaluation)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
     start_position = find_start_position(args, dataset)
@@ -73,9 +82,9 @@ def train_alone(args: Namespace) -> None:
     monitor, longest = None, max(map(len, names.answers)) if names else 0
     if writer:
         asked = evaluation[:3] if evaluation else ()
-        starts = views.start_positions if (views := views_of(dataset)) else None
+        starts = views.start_positions if views else None
         monitor = Monitor(trainer, corpus, writer, *asked, start_position=start_position, longest_answer=longest,
-                          start_positions=starts)  # fmt: skip
+                          known=wording, start_positions=starts)  # fmt: skip
         trainer.config = replace(config, writer=writer, after_epoch=monitor)
     processes = distributed.world_size()
     try:
@@ -94,7 +103,8 @@ def train_alone(args: Namespace) -> None:
             if not reading.get("viewable", 1):  # no view could be made
                 progress["recipe"] = run["recipe"] | {"cloze_share": 0.0}
         if names:
-            progress["longest_answer"] = longest
+            progress |= {"longest_answer": longest, "usual_answer": most_frequent(names.answers)}
+            progress["wording"] = wording.record()
         flags = {name: value for name, value in vars(args).items() if value is not None}
         metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
         checkpoint.write_metadata(args.writing_params_path, metadata)
@@ -106,10 +116,11 @@ def train_alone(args: Namespace) -> None:
 # What is trained, how, and on what
 
 
-def choose_phase(args: Namespace) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), with the values that flags override."""
+def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
+    that flags override."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
-    phase = getattr(RECIPES[args.recipe], name)
+    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # Muon's rate changes by the same factor
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
@@ -124,16 +135,17 @@ def warn_of_input(
     corpus: CharCorruptionDataset,
     dataset: Dataset,
     names: NameDataset | None,
+    wording: Wording,
     problems: list[str],
     evaluation: Questions | None,
 ) -> None:
     """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
-    finetuning), unknown wording, another recipe than in pretraining."""
+    finetuning), unknown subjects, another recipe than in pretraining."""
     if args.function == "pretrain":
         report_reading(reading_of(dataset), corpus.max_chars)
     if names:
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
-        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
     missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
     if missing:
         text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
@@ -149,27 +161,55 @@ def warn_of_input(
         warn(f"{args.reading_params_path}: {text}")
 
 
-def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+def build_dataset(
+    phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None, wording: Wording = COURSE
+) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views."""
+    views, whose titles begin where the questions have their subjects by their `wording`."""
     if names is None:
-        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+        if not phase.cloze_share:
+            return corpus
+        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size))
     if not phase.views:
         return names
-    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
+    documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
+
+
+def saved_positions(run: dict[str, Any], views: ClozeDataset) -> dict[int, float]:
+    """Where the titles of views begin, by the checkpoint of a run. Older ones have a list of equally frequent positions,
+    the oldest nothing, and then it was 10. Raises InputError when the checkpoint has anything else."""
+    saved = run.get("title_positions", [10])
+    found = dict.fromkeys(saved, 1) if isinstance(saved, list) else saved
+    usable = isinstance(found, dict) and all(
+        type(position) is int
+        and 0 <= position < views.corpus.block_size
+        and type(weight) in (int, float)
+        and weight > 0
+        for position, weight in found.items()
+    )
+    if not (usable and found):
+        raise InputError("is not a state file")
+    return found
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
     """The position at which documents begin. For questions alone, it is the one saved with --reading_params_path."""
     if isinstance(dataset, NameDataset):
-        return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
+        return checkpoint.start_position(args.reading_params_path, dataset.block_size)
     return dataset.start_position
 
 
 def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset, run: dict[str, Any]) -> TrainerConfig:
     """The phase and the flags as the trainer's configuration."""
-    horizon = phase.horizon_epochs * len(corpus) * BLOCK_SIZE if phase.horizon_epochs else None  # tokens
+    horizon, warmup = None, phase.warmup_tokens  # tokens
+    if phase.horizon_epochs:
+        # In pretraining a larger block reads more of each document: the schedule is stretched, and its shape stays.
+        read, usual = corpus.mean_length(corpus.block_size), corpus.mean_length(TOKENS_A_DOCUMENT)
+        stretch = read / usual if args.function == "pretrain" else 1.0
+        horizon = round(stretch * phase.horizon_epochs * len(corpus) * TOKENS_A_DOCUMENT)
+        warmup = min(round(stretch * warmup), horizon // 10)
     return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
@@ -179,7 +219,7 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
         lr_decay=True,
         min_lr_ratio=phase.min_lr_ratio,
         linear_decay=phase.linear_decay,
-        warmup_tokens=min(phase.warmup_tokens, horizon // 10) if horizon else phase.warmup_tokens,
+        warmup_tokens=warmup,
         final_tokens=horizon,
         seed=args.seed,
         device=args.device,
@@ -197,27 +237,29 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 # What identifies the run
 
 
-def requested_run(args: Namespace) -> dict[str, Any]:
+def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
-        "recipe": choose_phase(args).record(),
+        "recipe": choose_phase(args, sizes).record(),
     }
 
 
-def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(
+    args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset
+) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
-    return requested_run(args) | {
+    return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
         "documents": corpus.form,
         "symbols": corpus.added,
         "model": shape,
-        "title_positions": subject_starts(),
+        "title_positions": views.positions if (views := views_of(dataset)) else None,
     }
 
 
@@ -292,7 +334,8 @@ def should_resume(args: Namespace, path: str) -> bool:
 
 
 def resume(trainer: Trainer, run: dict[str, Any]) -> None:
-    """Restores the last checkpoint. Raises InputError when its run differs from `run`, in data or settings."""
+    """Restores the last checkpoint, and the positions of titles that its run has chosen. Raises InputError when the run
+    differs from `run` in anything else."""
 
     def equal(one: object, other: object) -> bool:
         try:
@@ -306,13 +349,15 @@ def resume(trainer: Trainer, run: dict[str, Any]) -> None:
         raise InputError(f"{path}: is not a state file")
     for name, now in run.items():
         then = state["run"].get(name, BEFORE.get(name))
-        if equal(then, now):
+        if equal(then, now) or name == "title_positions":
             continue
         if isinstance(now, dict) and isinstance(then, dict):
             name = next((key for key in now | then if not equal(then.get(key), now.get(key))), name)
         raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
     with naming_file(path):
         trainer.restore(state)
+        if views := views_of(trainer.train_dataset):
+            views.set_positions(saved_positions(state["run"], views))
     print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
 
 

@@ -10,18 +10,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer, start_position
+from engine.checkpoint import longest_answer, recorded_wording, start_position, usual_answer
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
-    BLOCK_SIZE,
     check_prediction_outputs,
+    find_sizes,
     load_questions,
     load_recorded_corpus,
     make_model,
     warn_of_unreadable,
 )
 from evaluation import calibration, probes, report, scoring
+from evaluation.baselines import LONDON
+from evaluation.summary import OTHER_WORDING
 from generation import generate_answers
 from model import GPT
 from questions import (
@@ -31,9 +33,11 @@ from questions import (
     accuracy_line,
     read_question_answers,
     score,
-    warn_of_unknown_wording,
+    warn_of_wording,
 )
+from titles import titles_of
 from vocabulary import MASK, decode
+from wording import COURSE, Wording, find_wording
 
 GENERATE_BATCH = 500  # questions between two updates of the progress bar
 
@@ -43,7 +47,8 @@ def evaluate(args: Namespace) -> None:
     where the confidence is too low; with --report_path, writes a report."""
     check_prediction_outputs(args)
     keep_freed_memory()
-    corpus = load_recorded_corpus(args)
+    sizes = find_sizes(args)
+    corpus = load_recorded_corpus(args, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):
@@ -57,8 +62,11 @@ def evaluate(args: Namespace) -> None:
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
-    model = make_model(args, corpus).to(choose_device(args.device))
-    warn_of_unknown_wording(questions, found)
+    model = make_model(args, corpus, sizes).to(choose_device(args.device))
+    learned = recorded_wording(args.reading_params_path)
+    asked = [*questions, *(question for question, _ in pairs or ())]
+    wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
+    warn_of_wording(questions, wording, found, learned)
     warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
@@ -71,20 +79,29 @@ def evaluate(args: Namespace) -> None:
         scores = scoring.score_answers(model, prompts, tokens, MASK)
         if fitted is None and answers is not None:
             fitted = calibration.fit_on_first_half(scores, predictions, answers)
-        rows = scoring.predictions_of(questions, predictions, answers, scores, corpus.data, fitted, args.abstain)
+        rows = scoring.predictions_of(
+            questions, predictions, answers, scores, corpus.data, fitted, args.abstain, wording
+        )
     if args.abstain is not None:
         predictions = [row.prediction if row.answered else scoring.UNKNOWN for row in rows]
     write_lines(args.outputs_path, predictions)
     if answers is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
-        print(accuracy_line(*score(answers, predictions)))
+        print(accuracy_line(*score(answers, predictions)), *lines_by_template(wording, questions, answers, predictions),
+              sep="\n")  # fmt: skip
     if args.abstain is not None:
         print(calibration.abstention_line(rows, fitted))
     if args.report_path:
         provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        probed = probe_model(args, model, corpus, questions, answers or ())
-        report.write_report(args.report_path, rows, corpus.max_chars, provenance, pairs, fitted, args.abstain, probed)
+        start = start_position(args.reading_params_path, corpus.block_size)
+        prompts = probes.prompts_of(questions, answers or (), corpus, wording, start)
+        probed = probes.probe(model, prompts, corpus, start)
+        known = [(wording.subject(question), answer) for question, answer in pairs or ()]
+        usual = usual_answer(args.reading_params_path) or (LONDON if LONDON in (answers or ()) else None)
+        report.write_report(
+            args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual
+        )
         if pairs is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
@@ -104,17 +121,21 @@ def warn_of_impossible_answers(
         warn(f"{path}: {len(impossible)} of {len(answers)} answers can never be given, as {why}")
 
 
+def lines_by_template(
+    wording: Wording, questions: Sequence[str], answers: Sequence[str], predictions: Sequence[str]
+) -> list[str]:
+    """The score of the questions of each template, the most frequent first, if there are several."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for question, *pair in zip(questions, answers, predictions):
+        template = wording.template_of(question)
+        groups.setdefault(str(template) if template else OTHER_WORDING, []).append(pair)
+    by_size = sorted(groups.items(), key=lambda group: -len(group[1])) if len(groups) > 1 else []
+    return [f"  {name}  {accuracy_line(*score(*zip(*pairs)))}" for name, pairs in by_size]
+
+
 def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
     """`generate_answers` with a progress bar."""
     answers = []
     for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
         answers += generate_answers(model, prompts[i : i + GENERATE_BATCH], max_answer)
     return answers
-
-
-def probe_model(
-    args: Namespace, model: GPT, corpus: CharCorruptionDataset, questions: Sequence[str], answers: Sequence[str]
-) -> dict[str, tuple[int, int]]:
-    """`probes.probe`, with documents where the model has read them in training."""
-    prompts = probes.prompts_of(questions, answers, corpus)
-    return probes.probe(model, prompts, corpus, start_position(args.reading_params_path, BLOCK_SIZE))

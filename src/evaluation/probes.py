@@ -20,8 +20,10 @@ from engine.files import InputError
 from evaluation.scoring import documents_by_subject, find_answer
 from generation import generate
 from model import GPT
-from questions import accepted, encode_question, is_right, subject
+from questions import accepted, encode_question, is_right
+from titles import split_title
 from vocabulary import MASK, decode, encode
+from wording import Wording
 
 PROBES = {  # what the model does when it passes
     "masked": "says the place when exactly that is missing in the person's document",
@@ -37,27 +39,33 @@ Prompts = dict[str, list[tuple[list[int], str]]]
 
 
 def prompts_of(
-    questions: Sequence[str], answers: Sequence[str], corpus: CharCorruptionDataset, limit: int | None = None
+    questions: Sequence[str],
+    answers: Sequence[str],
+    corpus: CharCorruptionDataset,
+    wording: Wording,
+    start_position: int = 0,
+    limit: int | None = None,
 ) -> Prompts:
     """The prompts of each probe for the same people, so that the accuracies compare: the first `limit` of those whose
-    document has the answer within the characters that span corruption reads."""
-    documents_of, max_chars = documents_by_subject(corpus.data), corpus.max_chars
+    document has the answer within the characters that span corruption reads, and the block has room for, if documents begin
+    at `start_position`. `wording` tells whom a question is about."""
+    documents_of, max_chars = documents_by_subject(corpus.data), corpus.readable(start_position)
     prompts: Prompts = {name: [] for name in PROBES}
     for question, answer in zip(questions, answers):
         if len(prompts["name"]) == limit:
             break
-        name = subject(question)
+        name = wording.subject(question) or ""
         try:
             prompt = encode_question(question, corpus.stoi, corpus.block_size, question)
         except InputError:  # the model cannot read it
             continue
         for document, right in itertools.product(documents_of(name), accepted(answer)):
             begin = find_answer(document, name, right)
-            end = begin + len(right)
-            if not document.startswith(name + ". ") or begin < 0 or end > max_chars:
+            end, title_end = begin + len(right), len(document) - len(split_title(document)[1])
+            if not len(name) < title_end <= begin or end > max_chars:
                 continue
             tokens = encode(document, corpus.stoi, name)
-            title, before = tokens[: len(name) + 2], tokens[:begin]
+            title, before = tokens[:title_end], tokens[:begin]
             after = tokens[end : min(end + TEXT_AFTER, max_chars)]
             prompts["masked"].append(([*before, MASK, *after, MASK], right))
             prompts["context"].append(([*before, MASK, MASK], right))

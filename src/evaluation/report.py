@@ -22,8 +22,7 @@ from evaluation.metrics import PRECISION, accuracy_with_interval, percent
 from evaluation.probes import PROBES
 from evaluation.scoring import UNKNOWN, Prediction
 from evaluation.statistics import STATISTICS, interval_text
-from evaluation.summary import summarise
-from questions import subject
+from evaluation.summary import Pairs, summarise
 
 FILES = ("predictions.tsv", "report.json", "report.html")
 PACKAGES = ("matplotlib", "scipy", "rapidfuzz", "jinja2")
@@ -114,17 +113,18 @@ def write_report(
     rows: Sequence[Prediction],
     max_chars: int,
     provenance: dict[str, str],
-    finetuning: Sequence[tuple[str, str]] | None = None,
+    finetuning: Pairs | None = None,
     calibration: Calibration | None = None,
     abstain: float | None = None,
     probes: dict[str, tuple[int, int]] | None = None,
+    usual: str | None = None,
 ) -> dict[str, Any]:
     """Writes the three files into `folder`, which exists, and returns the statistics; see `summarise`.
 
     `provenance` says by name what was evaluated, `probes` is from `probes.probe`. Raises InputError when a file cannot
     be written.
     """
-    summary = {"about": provenance} | summarise(rows, max_chars, finetuning, calibration, abstain)
+    summary = {"about": provenance} | summarise(rows, max_chars, finetuning, calibration, abstain, usual)
     if probes:
         summary["probes"] = {name: accuracy_with_interval(*counts) for name, counts in probes.items()}
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -167,5 +167,5 @@ def render(template: str, **context: Any) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"percent": percent, "interval": interval_text, "subject": subject}
+    environment.filters |= {"percent": percent, "interval": interval_text}
     return environment.get_template(template).render(**context).strip() + "\n"

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.files import InputError
-from questions import accepted, is_right, subject
+from questions import accepted, is_right
+from titles import split_title
+from vocabulary import without_accents
+from wording import COURSE, Wording
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only `score_answers` needs it
     from evaluation.calibration import Calibration
@@ -77,6 +80,8 @@ class Prediction:
     position: int | None  # where a right answer begins in these documents, in characters from 0; the least of several
     confidence: float | None = None  # calibrated, 0 to 1
     answered: bool = True  # False when UNKNOWN is written instead of the prediction
+    subject: str | None = None  # whom the question is about; None when that is not known
+    template: str | None = None  # how it is worded: "Where was … born?"; None when it follows no known template
 
     @property
     def correct(self) -> bool:
@@ -102,7 +107,8 @@ def find_answer(document: str, name: str, answer: str) -> int:
 
 def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]:
     """A function from a name to the documents that have it as their title: that begin with it, and then have a full
-    stop or other punctuation that can end a title (see cloze.split_title)."""
+    stop or other punctuation that can end a title (see cloze.split_title). A name without accents, "Zo Lund", is looked
+    for among the titles without accents if it is no title itself."""
 
     def first_word(text: str) -> str:
         return re.split(r"[ \t]", text, maxsplit=1)[0].rstrip(".?!:")
@@ -114,12 +120,17 @@ def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]
         )
 
     by_first_word: dict[str, list[str]] = {}  # an index, so that no name is compared with every document
+    without: dict[str, list[str]] = {}  # documents with accents in their title, by that without accents
     for document in documents:
         by_first_word.setdefault(first_word(document), []).append(document)
+        title, body = split_title(document)
+        if body and not title.isascii():
+            without.setdefault(without_accents(title), []).append(document)
 
     def documents_of(name: str) -> list[str]:
         candidates = by_first_word.get(first_word(name), []) if name else []
-        return [document for document in candidates if document.startswith(endings(name))]
+        found = [document for document in candidates if document.startswith(endings(name))]
+        return found or without.get(name, [])
 
     return documents_of
 
@@ -132,19 +143,22 @@ def predictions_of(
     documents: Sequence[str],
     calibration: Calibration | None = None,
     abstain: float | None = None,
+    wording: Wording = COURSE,
 ) -> list[Prediction]:
     """A Prediction for each of N questions.
 
     `scores` (N, 4) are from `score_answers`, `documents` is the pretraining corpus. Without a calibration there are no
-    confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered.
+    confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered. `wording` tells whom
+    the questions are about.
     """
     confidence = calibration(scores[:, 0]) if calibration else None
     documents_of = documents_by_subject(documents)
     corpus = "\n".join(documents)
     rows = []
     for i, question in enumerate(questions):
-        name = subject(question)
-        own = documents_of(name)
+        template = wording.template_of(question)
+        name = template.subject(question) if template else None
+        own = documents_of(name) if name else []
         right = [] if answers is None else accepted(answers[i])
         positions = [find_answer(document, name, answer) for document in own for answer in right]
         rows.append(
@@ -153,11 +167,13 @@ def predictions_of(
                 predictions[i],
                 None if answers is None else answers[i],
                 *map(float, scores[i]),
-                in_corpus=bool(own) or find_phrase(corpus, name) >= 0,
+                in_corpus=bool(own) or find_phrase(corpus, name or "") >= 0,
                 documents=len(own),
                 position=min((position for position in positions if position >= 0), default=None),
                 confidence=None if confidence is None else float(confidence[i]),
                 answered=confidence is None or abstain is None or bool(confidence[i] >= abstain),
+                subject=name,
+                template=str(template) if template else None,
             )
         )
     return rows

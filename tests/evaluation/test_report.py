@@ -14,12 +14,13 @@ import pytest
 from answers import FINETUNING, SEVEN, check_page, row_of
 
 from evaluation import report, scoring
-from evaluation.baselines import guess_by_name
+from evaluation.baselines import guess_by_name, most_frequent
 from evaluation.calibration import Calibration, calibration_split, fit_calibration, fit_on_first_half
 from evaluation.compare import compare
 from evaluation.metrics import expected_calibration_error, nearest_names
 from evaluation.summary import frequency_groups, summarise
-from questions import read_question_answers, read_questions, subject
+from questions import read_question_answers, read_questions
+from wording import COURSE
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
@@ -75,7 +76,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
         f"{draw.choice('ABCD')}{draw.choice('aeiou')} {draw.choice('KLMN')}{draw.choice('aeiou')}n" for _ in range(60)
     ]
     places = ["London", "Rome", "Oslo", "Bonn"]
-    finetuning = [(f"Where was {name} born?", draw.choice(places)) for name in names[:20]]
+    finetuning = [(name, draw.choice(places)) for name in names[:20]]
     rows = [row_of(f"Where was {name} born?", draw.choice(places), draw.choice(places), -draw.random() * 3,
                    draw.randrange(2)) for name in names[20:]]  # fmt: skip
     for row in rows:
@@ -88,7 +89,8 @@ def test_statistics_of_a_report_are_those_of_its_answers():
         row.confidence, row.answered = confidence, confidence >= threshold
     summary = summarise(rows, 112, finetuning, calibration, threshold)
     assert summary["accuracy"]["right"] == sum(row.prediction == row.answer for row in rows) == right.sum()
-    assert summary["baselines"]["always London"]["right"] == sum(row.answer == "London" for row in rows)
+    usual = Counter(place for _, place in finetuning).most_common(1)[0][0]
+    assert summary["baselines"][f"always {usual}"]["right"] == sum(row.answer == usual for row in rows)
     for table in summary["by"].values():
         assert sum(group["questions"] for group in table) == 40
         assert sum(group["right"] for group in table) == right.sum()
@@ -109,7 +111,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     wrong = [row for row in rows if not row.correct]
     equal = 0
     for row in wrong:
-        near = nearest_names([subject(row.question)], names[:20])[0][0]
+        near = nearest_names([row.subject], names[:20])[0][0]
         equal += finetuning[near][1] == row.prediction
     assert (summary["nearest"]["equal"], summary["nearest"]["wrong"]) == (equal, len(wrong))
     assert {kind: len(told) for kind, told in summary["examples"].items()} == {
@@ -127,7 +129,7 @@ def test_any_accepted_answer_counts():
     """As if it alone had been the right one, in every number of the report; the first is as good as the last."""
     draw = random.Random(5)
     places = ["London", "Rome", "Oslo", "Bonn"]
-    finetuning = [(f"Where was {name} Kern born?", draw.choice(places)) for name in "ABCDEFG"]
+    finetuning = [(f"{name} Kern", draw.choice(places)) for name in "ABCDEFG"]
     several, one = [], []
     for i in range(40):
         prediction, logp = draw.choice(places), -draw.random() * 3
@@ -146,8 +148,9 @@ def test_any_accepted_answer_counts():
     for name in ("accuracy", "calibration", "risk_coverage", "answerable", "auroc", "nearest"):
         assert found[name] == expected[name], name
     said = [row.answer.split("|") for row in several]
-    assert found["baselines"]["always London"]["right"] == sum("London" in answers for answers in said)
-    guesses = guess_by_name(finetuning, [row.question for row in several])
+    usual = most_frequent([place for _, place in finetuning])
+    assert found["baselines"][f"always {usual}"]["right"] == sum(usual in answers for answers in said)
+    guesses = guess_by_name(finetuning, [row.subject for row in several])
     by_name = found["baselines"]["guessed from the name (naive Bayes)"]["right"]
     assert by_name == sum(guess in answers for guess, answers in zip(guesses, said))
     counts = Counter(answer for _, answer in finetuning)
@@ -176,7 +179,7 @@ def test_names_are_escaped_wherever_they_stand(tmp_path):
         row_of(f"Where was {hostile} born?", hostile, hostile),
         row_of(f"Where was {hostile} born?", hostile + "2", "A"),
     ]
-    finetuning = [(f"Where was {hostile}3 born?", hostile)]
+    finetuning = [(f"{hostile}3", hostile)]
     calibration = Calibration(1.0, 0.0, source=hostile)
     folder = tmp_path / "<b>&amp;"
     folder.mkdir()
@@ -201,7 +204,7 @@ def make_large(folder):
     questions, answers = read_questions(DATA / "birth_dev.tsv")
     unseen, unseen_answers = read_questions(DATA / "unseen.tsv")
     questions, answers = questions[:350] + unseen[:150], answers[:350] + unseen_answers[:150]
-    finetuning = read_question_answers(DATA / "birth_places_train.tsv")
+    finetuning = [(COURSE.subject(q), place) for q, place in read_question_answers(DATA / "birth_places_train.tsv")]
     rng = np.random.default_rng(0)
     right = rng.random(500) < 0.4
     said = [answer if flag else finetuning[rng.integers(2000)][1] for answer, flag in zip(answers, right)]
