@@ -13,12 +13,13 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from cloze import MixedDataset, titles_of, views_of
+from cloze import MixedDataset, views_of
 from dataset import CharCorruptionDataset, NameDataset, pack, shift
 from engine.writer import RobustWriter
 from evaluation import probes
 from generation import generate, generate_answers
 from questions import MAX_ANSWER, accepted, score
+from titles import titles_of
 from trainer import Trainer
 from vocabulary import MASK, decode
 from wording import COURSE, Wording, find_wording
@@ -65,10 +66,11 @@ class Monitor:
         start_position: int = 0,
         longest_answer: int = 0,
         known: Wording = COURSE,
+        start_positions: np.ndarray | None = None,
     ):
         """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
-        as in training. Answers may be as long as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER.
-        `known` is how its questions are worded."""
+        as in training; if that differs, document i begins at `start_positions[i]`. Answers may be as long as the
+        `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.answers, self.prompts = answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
