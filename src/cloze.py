@@ -141,11 +141,6 @@ class ClozeDataset(Dataset):
         """The most frequent position of a title's first character; 0 if there are no views."""
         return self.usual_position if self.share and self.viewable.any() else 0
 
-    @property
-    def start_positions(self) -> np.ndarray:
-        """Where each document begins (N,): a view at `start_position`, a corrupted document at 0."""
-        return np.where(self.viewable, self.start_position, 0)
-
     def _find_words(self, text: str, counts: Counter[str], is_long: bool) -> Document:
         """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
         as_ever = self.corpus.form == "lines" and not is_long
@@ -274,11 +269,12 @@ class ClozeDataset(Dataset):
         return [text[words[first][0] : begin], mask, text[end : words[last][1]], mask, *missing], (first, last)
 
     def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
-        """A view of document i with one gap, if possible with words before it, up to the place where the model begins to
+        """A view of window i with one gap, if possible with words before it, up to the place where the model begins to
         write; and what it should write there. None when there is no such view."""
-        document, text, found = self.documents[i], self.corpus.document(i), None
-        for _ in range(PROMPT_TRIES if document.words else 0):
-            (before, mask, after, _, missing, _), _ = self.gap(i, False, rng)
+        window, found = self.windows[i], None
+        document, text = self.documents[window.document], self.corpus.document(window.document)
+        for _ in range(PROMPT_TRIES if window.first_word < window.end_word else 0):
+            (before, mask, after, _, missing, _), _ = self.gap(window, False, rng)
             prompt = np.concatenate((text[: document.words[0][0]], before, mask, after, mask))
             if self.start_position + len(prompt) + len(missing) < self.corpus.block_size:
                 found = prompt, missing

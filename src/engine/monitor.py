@@ -124,11 +124,11 @@ class Monitor:
 
 def held_out_loss(dataset: Dataset, corpus: CharCorruptionDataset) -> dict[str, Sequence[torch.Tensor]]:
     """The documents whose loss is logged, as a batch, by the name of that loss. None if training reads only questions."""
-    rng = np.random.default_rng(0)
-    chosen = rng.permutation(len(corpus))[:HELD_OUT]
+    rng, views = np.random.default_rng(0), views_of(dataset)
+    chosen = rng.permutation(len(views or corpus))[:HELD_OUT]
     if isinstance(dataset, NameDataset):
         return {}
-    if views := views_of(dataset):
+    if views:
         return {"heldout/view_loss": pack(*views.examples(chosen, rng))}
     return {"heldout/span_corruption_loss": pack(*shift(corpus.corrupt(chosen, rng)))}
 
@@ -139,9 +139,9 @@ def document_samples(dataset: Dataset, corpus: CharCorruptionDataset) -> list[Sa
     if isinstance(dataset, NameDataset):
         return []
     rng, views, samples = np.random.default_rng(1), views_of(dataset), []
-    for i in rng.permutation(len(corpus))[:HELD_OUT].tolist():
+    for i in rng.permutation(len(views or corpus))[:HELD_OUT].tolist():
         view = views.prompt(i, rng) if views else None
-        prompt, missing = view or corpus.prompt(i, rng)
+        prompt, missing = view or corpus.prompt(views.windows[i].document if views else i, rng)
         if len(missing):
             texts = decode(prompt, corpus.itos), [decode(missing, corpus.itos)]
             samples.append(Sample(prompt.tolist(), *texts, views.start_position if view else 0, bool(view)))
