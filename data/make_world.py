@@ -3,6 +3,7 @@
     python data/make_world.py                             # writes the committed files again, byte for byte
     python data/make_world.py --people 100000 --out DIR   # a larger world
     python data/make_world.py --class names.csv --secret_file secret.txt --out worlds    # one for each student
+    python data/make_world.py --relations birthplace,birth_year,profession,deathplace,field --out DIR
 
 The files have the format of the course's files. README.md beside this script describes them and the flags.
 """
@@ -16,13 +17,19 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from world_class import folder_name, read_class, read_secret, student_seed
-from world_documents import document
 from world_people import CORPUS_SPLITS, SPLITS, ascii_part, people, split_sizes
+from world_relations import DEFAULT, QUESTIONS, document, facts
 
 HERE = Path(__file__).resolve().parent
 FAKER = "40.54.0"  # the version whose name lists the committed files were made with
 MIN_PEOPLE, MAX_PEOPLE, MAX_DOCUMENTS = 200, 1_000_000, 100
-WORLD_FLAGS = ("seed", "people", "documents", "name_culture_strength")  # the flags that change the contents of a world
+WORLD_FLAGS = (
+    "seed",
+    "people",
+    "documents",
+    "name_culture_strength",
+    "relations",
+)  # the flags that change the contents of a world
 FILES = {
     "train": "birth_places_train.tsv",
     "dev": "birth_dev.tsv",
@@ -31,33 +38,43 @@ FILES = {
     "unseen": "unseen.tsv",
     "corpus": "wiki.txt",
 }
+FACTS = {"facts": "facts.tsv"}  # of a world with other relations than the default: which question asks for what
 
 
 def write_world(
-    folder: Path, seed: int, n: int, strength: float, documents: int = 1, without: Collection[str] = ()
+    folder: Path,
+    seed: int,
+    n: int,
+    strength: float,
+    documents: int = 1,
+    relations: tuple[str, ...] = DEFAULT,
+    without: Collection[str] = (),
 ) -> None:
-    """Write the files of a world with `n` people, and `documents` documents about each of them; but not the kinds of files
-    in `without`, "test" for the answers of the test questions.
+    """Write the files of a world with `n` people, `documents` documents about each of them, and questions about `relations`;
+    but not the kinds of files in `without`, "test" for the answers of the test questions.
 
     The files are written under temporary names and renamed when all are complete, so that an interruption leaves the
     previous files. Raises OSError if the folder cannot be written to.
     """
-    partial = {kind: folder / f".{name}.{os.getpid()}.partial" for kind, name in FILES.items() if kind not in without}
+    names = {k: name for k, name in (FILES if relations == DEFAULT else FILES | FACTS).items() if k not in without}
+    partial = {kind: folder / f".{name}.{os.getpid()}.partial" for kind, name in names.items()}
     try:
         with ExitStack() as stack:
             files = {
                 kind: stack.enter_context(open(path, "w", encoding="utf-8", newline="\n"))
                 for kind, path in partial.items()
             }
-            write_lines(files, seed, n, strength, documents)
-        for kind, path in partial.items():
-            os.replace(path, folder / FILES[kind])
+            write_lines(files, seed, n, strength, documents, relations)
+        for kind, name in names.items():
+            os.replace(partial[kind], folder / name)
     finally:
         for path in partial.values():
             path.unlink(missing_ok=True)
 
 
-def write_lines(files: dict[str, TextIO], seed: int, n: int, strength: float, documents: int) -> None:
+def write_lines(
+    files: dict[str, TextIO], seed: int, n: int, strength: float, documents: int, relations: tuple[str, ...]
+) -> None:
     """Write the lines of all files.
 
     The corpus has document 0 about each person, then document 1 about each person, and so on, and no newline at the
@@ -67,21 +84,36 @@ def write_lines(files: dict[str, TextIO], seed: int, n: int, strength: float, do
 
     characters: set[str] = set()  # of the corpus
     total = sum(split_sizes(n).values()) + (documents - 1) * n
+    if "facts" in files:
+        files["facts"].write("name\trelation\tanswer\tsplit\n")
     with tqdm(total=total, delay=2, disable=None) as progress:  # shown on a terminal only, after two seconds
         for number in range(documents):
             for split, person in people(seed, n, strength):
                 if split in CORPUS_SPLITS:
-                    text = document(person, number)
+                    text = document(person, number, relations)
                     files["corpus"].write(("\n" if characters else "") + text)
                     characters.update(text)
                 elif number > 0 or not characters.issuperset(ascii_part(person.name)):
                     # Questions are written once; and a model whose vocabulary is the corpus could not encode this one.
                     continue
-                if number == 0 and split in files:
-                    files[split].write(f"{person.question}\t{person.answer}\n")
-                if number == 0 and split == "test":
-                    files["test questions"].write(person.question + "\n")
+                for fact in facts(split, person, relations) if number == 0 else ():
+                    if fact.split in files:
+                        files[fact.split].write(f"{fact.question}\t{fact.answer}\n")
+                    if fact.split == "test":
+                        files["test questions"].write(fact.question + "\n")
+                    if "facts" in files:
+                        files["facts"].write("\t".join(fact) + "\n")
                 progress.update()
+
+
+def relation_list(text: str) -> tuple[str, ...]:
+    """The type of --relations: names separated by commas, in any order. The order of QUESTIONS is returned."""
+    names = text.split(",")
+    for name in names:
+        if name not in QUESTIONS or names.count(name) > 1:
+            problem = "is named twice" if name in QUESTIONS else f"is none of {', '.join(QUESTIONS)}"
+            raise argparse.ArgumentTypeError(f"{name!r} {problem}")
+    return tuple(name for name in QUESTIONS if name in names)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -99,7 +131,9 @@ def write_class(students: Sequence[str], secret: bytes, args: argparse.Namespace
         folder = args.out / folder_name(student)
         folder.mkdir(parents=True, exist_ok=True)
         seed = student_seed(secret, student)
-        write_world(folder, seed, args.people, args.name_culture_strength, args.documents, without=["test"])
+        write_world(
+            folder, seed, args.people, args.name_culture_strength, args.documents, args.relations, ["test", "facts"]
+        )
     print(*(f"{args.out / folder_name(student)}\t{student}" for student in students), sep="\n")
 
 
@@ -113,6 +147,8 @@ def add_world_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name_culture_strength", type=float, default=0.8, metavar="S",
                         help="probability that a name comes from the culture of the birthplace; at 0 a name says "
                         "nothing about the birthplace; default %(default)s")  # fmt: skip
+    parser.add_argument("--relations", type=relation_list, default=DEFAULT, metavar="R,R,...",
+                        help=f"what is asked, of {','.join(QUESTIONS)}; default {','.join(DEFAULT)}")  # fmt: skip
 
 
 def add_class_flags(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             write_class(students, secret, args)
         else:
             args.out.mkdir(parents=True, exist_ok=True)
-            write_world(args.out, args.seed, args.people, args.name_culture_strength, args.documents)
+            write_world(args.out, args.seed, args.people, args.name_culture_strength, args.documents, args.relations)
     except ValueError as error:
         parser.error(str(error))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Draws the figures of docs/written.md and the README: `python docs/figures.py` writes them into docs/figures/.
+"""Draws the figures of docs/written.md, docs/findings.md and the README: `python docs/figures.py` writes them into docs/figures/.
 
-All figures are computed from formulas or from layers with random weights; nothing is measured. The same program writes
-the same bytes each time.
+Those of docs/written.md are computed from formulas or from layers with random weights; the others show measured numbers,
+which stand below and in findings.json. The same program writes the same bytes each time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if str(HERE.parent / "src") not in sys.path:
     sys.path.append(str(HERE.parent / "src"))
 
 import torch
+from findings_figures import FINDINGS_FIGURES
 
 from attention import CausalSelfAttention, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
 from engine.files import write_atomically
@@ -204,9 +205,9 @@ def synthesizer() -> Figure:
 
 
 THEMES = {
-    "light": {"text": "#1f2328", "muted": "#59636e", "public": "#b0b7bf", "handout": "#5b9bd5", "fast": "#0969da",
+    "light": {"text": "#1f2328", "muted": "#59636e", "public": "#b0b7bf", "handout": "#5b9bd5", "fast": "#0969da", "inverse": "#ffffff",
               "mask": "#fff3c4", "missing": "#ffd8a8", "title": "#cfe5ff"},
-    "dark": {"text": "#e6edf3", "muted": "#9198a1", "public": "#59636e", "handout": "#3a6ea5", "fast": "#58a6ff",
+    "dark": {"text": "#e6edf3", "muted": "#9198a1", "public": "#59636e", "handout": "#3a6ea5", "fast": "#58a6ff", "inverse": "#0d1117",
              "mask": "#4d4212", "missing": "#6b4415", "title": "#173f6b"},
 }  # fmt: skip
 # Right answers in % of the course's 500 dev questions; sources in docs/results.md
@@ -300,7 +301,7 @@ def main(folder: Path = HERE / "figures") -> None:
         for draw in FIGURES:
             save(draw(), draw.__name__)
         matplotlib.rcParams.update({"font.size": 12, "axes.titlesize": 13})
-        for draw in README_FIGURES:
+        for draw in README_FIGURES + FINDINGS_FIGURES:
             for name, theme in THEMES.items():
                 save(draw(theme), f"{draw.__name__}.{name}", transparent=True)
 

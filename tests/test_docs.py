@@ -1,5 +1,6 @@
 """What the documents say of the rest of the repository."""
 
+import json
 import re
 from pathlib import Path
 
@@ -26,3 +27,26 @@ def test_tests_that_are_named_exist(path):
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
         assert Path(path.parent, target).exists(), target
+
+
+def numbers_in(value):
+    if isinstance(value, dict | list):
+        return set().union(*map(numbers_in, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, str):
+        return {float(found) for found in re.findall(r"\d+(?:\.\d+)?", value)}
+    return {float(value)}
+
+
+def test_the_numbers_of_the_findings_are_those_of_its_json_file():
+    """All decimals, percentages and counts "N of M" of findings.md. A description of a figure may round."""
+    text = (ROOT / "docs" / "findings.md").read_text("utf-8").partition("## Related work")[0]
+    measured = numbers_in(json.loads((ROOT / "docs" / "findings.json").read_text("utf-8")))
+    measured |= {90.0}  # the precision that was asked for
+    rounded = {float(f"{number:.0f}") for number in measured}
+    for alt in re.findall(r'alt="([^"]*)"', text):
+        found = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", alt)}
+        assert found <= measured | rounded, found - measured - rounded
+    body = re.sub(r'alt="[^"]*"', "", text)
+    found = {float(number) for number in re.findall(r"\d+\.\d+|\d+(?= %)|\d+(?= of)|(?<=of )\d+", body)}
+    found -= {3.3}  # million parameters
+    assert len(found) > 25 and found <= measured, found - measured

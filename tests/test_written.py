@@ -700,9 +700,10 @@ def test_a_synthesizer_saves_the_projection_to_keys_and_nothing_of_the_quadratic
 
 
 def test_the_text_shows_each_figure_once():
-    """No link is broken, and no file in figures/ is unused. The README shows a figure in two colours."""
+    """No link is broken, and no file in figures/ is unused. The README and findings.md show a figure in two colours."""
     text = (DOCS / "written.md").read_text(encoding="utf-8")
     shown = re.findall(r"\]\(figures/([^)]+)\)", text)
+    shown += re.findall(r'"figures/([^"]+)"', (DOCS / "findings.md").read_text(encoding="utf-8"))
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     shown += re.findall(r'"docs/figures/([^"]+)"', readme)
     assert sorted(shown) == sorted(path.name for path in FIGURES.iterdir())
@@ -716,9 +717,10 @@ def words_and_numbers(path):
     return re.sub(number, "0", svg), [float(found) for found in re.findall(number, svg)]
 
 
-def test_figures_are_drawn_the_same_each_time(tmp_path):
+def test_figures_are_drawn_the_same_each_time(tmp_path, monkeypatch):
     """Drawn twice, the files have the same bytes and no date. They agree with those in docs/figures/."""
     pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(DOCS)  # as when the script runs
     spec = importlib.util.spec_from_file_location("figures", DOCS / "figures.py")
     figures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(figures)

@@ -33,13 +33,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "data"), str(HERE.parent)]
 
-from autograder.similarity import Evidence, Pair, find_pairs
-from autograder.submissions import Submission, content_digest, find_submissions, unwrap
-from autograder.tables import grade_rows, printable, write_table
 from make_world import FILES, add_class_flags, add_world_flags, check_world_flags, write_world
 from tqdm import tqdm
 from world_class import read_class, read_secret, student_seed
 
+from autograder.similarity import Evidence, Pair, find_pairs
+from autograder.submissions import Submission, content_digest, find_submissions, unwrap
+from autograder.tables import grade_rows, printable, write_table
 from engine.cli import Parser, run_main
 from engine.files import InputError, check_writable, digest, find_corpus, reason, warn, write_atomically
 
@@ -131,7 +131,7 @@ class Grading:
         answers.parent.mkdir()
         seed = student_seed(self.secret, student)
         with self.making_worlds:  # one at a time, in this process: elsewhere, the seed would be seen in a command line
-            write_world(data, seed, args.people, args.name_culture_strength, args.documents)
+            write_world(data, seed, args.people, args.name_culture_strength, args.documents, args.relations)
         (data / answers.name).rename(answers)
         return data, answers
 

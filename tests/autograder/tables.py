@@ -10,7 +10,6 @@ from typing import Any
 
 from autograder.similarity import Pair
 from autograder.submissions import Submission
-
 from engine.files import write_atomically
 
 

@@ -1,0 +1,189 @@
+"""Other people's code, run where it can do no harm: in a process of its own (zygote.py), locked in (jail.py), in a fresh
+folder, with limits of time, memory, output, files and processes. What comes back is plain data, and may be lies.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/",
+         "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": "/tmp"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one probe; bytes."""
+
+    seconds: float = 60.0
+    memory: int = 4 << 30  # of one process
+    all_memory: int = 8 << 30  # of all its processes, shared memory counted in each
+    processes: int = 64
+    file: int = 256 << 20
+    disk: int = 1 << 30
+    output: int = 16 << 20
+    result: int = 64 << 20
+
+
+@dataclass
+class Outcome:
+    """What a probe has found. `values` and `errors` are by name; a name in neither was not reached."""
+
+    ended: str  # "ended", "exit N", or the limit that it has exceeded
+    seconds: float
+    stdout: str
+    stderr: str
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    cuda: list[str] = field(default_factory=list)  # places in the code that ask for a GPU
+    limits: Limits = field(default_factory=Limits)
+
+    def problem(self, name: str) -> str | None:
+        """Why there is no value of that name, as the end of a sentence; None if there is one."""
+        if name in self.values:
+            return None
+        return self.errors.get(name) or self.errors.get(":end") or self.end()
+
+    def end(self) -> str:
+        """How the process ended, in words."""
+        limits = self.limits
+        return {
+            "time": f"it did not end within {limits.seconds:g} seconds (an endless loop?)",
+            "output": f"it printed more than {limits.output >> 20} MB",
+            "processes": f"it started more than {limits.processes} processes",
+            "memory": f"it took more than {limits.all_memory >> 30} GB of memory",
+            "disk": f"it wrote more than {limits.disk >> 20} MB of files",
+            "ended": "the process ended itself (os._exit?) without a result",
+        }.get(self.ended, f"the process ended itself, or crashed, with {self.ended.replace('exit', 'exit code')}")
+
+
+def parse(reply: dict[str, Any], limits: Limits) -> Outcome:
+    """The outcome in a zygote's reply. Lines of results that are not what a probe writes are ignored."""
+    outcome = Outcome(reply["ended"], reply["seconds"], reply["stdout"], reply["stderr"], limits=limits)
+    for line in reply["result"].splitlines():
+        try:
+            entry = json.loads(line)
+            name = entry["name"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+        if name == ":broken":
+            raise RuntimeError(f"the jail cannot be built: {entry.get('error')}")
+        if name == ":cuda":
+            outcome.cuda.append(str(entry.get("value")))
+        elif isinstance(name, str) and "error" in entry:
+            outcome.errors[name] = str(entry["error"])
+        elif isinstance(name, str) and "value" in entry:
+            outcome.values[name] = entry["value"]
+    return outcome
+
+
+class Sandbox:
+    """A place to run probes in. Close it at the end."""
+
+    def __init__(self):
+        packages = {str(Path(importlib.util.find_spec(name).origin).parent.parent) for name in ("torch", "numpy")}
+        visible = sorted({sys.prefix, sys.base_prefix, *packages})
+        self.folder = Path(tempfile.mkdtemp(prefix="autograder-")).resolve()
+        self.folder.chmod(0o711)
+        self.uid = 200_000 + os.getpid() % 100_000 if os.geteuid() == 0 else os.geteuid()
+        self.missing: list[str] = []  # of the protection, in words
+        self.count = 0
+        settings = json.dumps({"tests": str(HERE.parent), "packages": sorted(packages), "visible": visible})
+        self.log = self.folder / "zygote.log"
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.zygote = subprocess.Popen(
+                [sys.executable, "-I", str(HERE / "zygote.py"), settings],
+                env=CLEAN,
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+
+    def run(
+        self,
+        probe: str,
+        code: str,
+        files: Mapping[str, Path | str | bytes],
+        limits: Limits | None = None,
+        **arguments: Any,
+    ) -> Outcome:
+        """Runs a probe in a fresh folder with these files: name in it -> a file or folder to copy, or its content. `code`
+        is the folder in it that the student's modules are in. A file that the probe is to write, `target`, is returned as
+        the value of that name, a path below `self.folder`."""
+        limits = limits or Limits()
+        self.count += 1
+        folder = self.folder / str(self.count)
+        self.fill(folder / "work", files)
+        kernel = {"seconds": int(limits.seconds) + 5, "memory": limits.memory, "file_size": limits.file,
+                  "processes": limits.processes + (0 if os.geteuid() == 0 else 4096)}  # fmt: skip
+        request = {"folder": str(folder), "probe": probe, "arguments": {"code": code, **arguments}, "uid": self.uid,
+                   "limits": vars(limits), "kernel_limits": kernel}  # fmt: skip
+        try:
+            self.zygote.stdin.write(json.dumps(request) + "\n")
+            self.zygote.stdin.flush()
+            line = self.zygote.stdout.readline()
+            if not line:
+                raise RuntimeError(f"the process that runs submissions has ended: {self.log.read_text()[-2000:]}")
+            outcome = parse(json.loads(line), limits)
+            self.missing = outcome.values.get(":missing") or []
+            if "target" in arguments:
+                outcome.values["target"] = read_plainly(folder / "work" / arguments["target"], limits.file)
+            return outcome
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def fill(self, work: Path, files: Mapping[str, Path | str | bytes]) -> None:
+        """Makes the folder and what is in it, all of it the jailed user's."""
+        work.mkdir(parents=True)
+        work.parent.chmod(0o711)
+        for name, content in files.items():
+            path = work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                (shutil.copytree if content.is_dir() else shutil.copyfile)(content, path)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if os.geteuid() == 0:
+            for place, folders, names in os.walk(work):
+                for name in (".", *folders, *names):
+                    os.chown(os.path.join(place, name), self.uid, self.uid)
+
+    def close(self) -> None:
+        self.zygote.stdin.close()
+        try:
+            self.zygote.wait(10)
+        except subprocess.TimeoutExpired:
+            self.zygote.kill()
+            self.zygote.wait()
+        self.zygote.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error: object):
+        self.close()
+
+
+def read_plainly(path: Path, most: int) -> bytes | None:
+    """The content of an ordinary file that other people's code may have put there; None if it is anything else."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        return file.read(most) if os.path.isfile(path) and not os.path.islink(path) and status.st_size <= most else None
