@@ -120,6 +120,10 @@ def test_going_on_grades_what_is_new_or_has_changed(room):
     Path("calls").unlink()
     grade()
     assert len(calls()) == 4  # other answers
+    Path("calls").unlink()
+    grade("--edition", "3/4")
+    grade()
+    assert len(calls()) == 8  # other rules
     for damaged in Path("grades.files").glob("*.json"):
         damaged.write_text("{")
     Path("calls").unlink()
