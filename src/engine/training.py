@@ -19,24 +19,21 @@ from cloze import ClozeDataset, MixedDataset, pretraining_positions
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed
 from engine.devices import choose_device, choose_dtype
-from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
+from engine.files import InputError, digest, find_corpus, is_main_process, naming_file
 from engine.inputs import (
-    Questions,
     check_training_outputs,
     find_sizes,
     load_finetuning,
     load_questions,
     load_recorded_corpus,
     make_model,
-    missing_symbols,
-    warn_of_unreadable,
 )
 from engine.monitor import Monitor, RobustWriter
-from engine.reading import reading_of, report_reading, views_of
+from engine.reading import reading_of, views_of, warn_of_input
 from engine.sizes import Sizes
 from evaluation.baselines import most_frequent
 from model import GPT
-from questions import subject_positions, warn_of_wording
+from questions import subject_positions
 from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase
 from trainer import Stopped, Trainer, TrainerConfig
 from wording import COURSE, Wording
@@ -128,37 +125,6 @@ def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
         horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
         phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
     return replace(phase, batch_size=args.batch_size or phase.batch_size)
-
-
-def warn_of_input(
-    args: Namespace,
-    corpus: CharCorruptionDataset,
-    dataset: Dataset,
-    names: NameDataset | None,
-    wording: Wording,
-    problems: list[str],
-    evaluation: Questions | None,
-) -> None:
-    """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
-    finetuning), unknown subjects, another recipe than in pretraining."""
-    if args.function == "pretrain":
-        report_reading(reading_of(dataset), corpus.max_chars)
-    if names:
-        warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
-        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
-    missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
-    if missing:
-        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
-        wanted = shlex.quote(missing + corpus.added)
-        warn(f"{args.eval_corpus_path}: {text}; --add_symbols {wanted} adds what is missing")
-    elif evaluation:
-        warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
-    metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
-    flags = (metadata or {}).get("flags")
-    before = flags.get("recipe") if isinstance(flags, dict) else None
-    if before in list(RECIPES) and before != args.recipe:
-        text = f"was made by the recipe {before}, and this run uses {args.recipe}; --recipe {before} continues with it"
-        warn(f"{args.reading_params_path}: {text}")
 
 
 def build_dataset(
