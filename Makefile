@@ -24,7 +24,7 @@ lint: $(INSTALLED) ## ruff
 	@$(RUN) -m ruff format --check .
 
 clean: ## removes the virtual environment and what the demo wrote
-	rm -rf $(VENV) demo expt/*/demo_rope_*
+	rm -rf $(VENV) demo expt/*/demo_rope-*
 
 # An interrupted installation is taken up again; an existing environment is used as it is where it fits.
 $(INSTALLED): requirements.txt

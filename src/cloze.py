@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
+from engine.files import InputError
 from titles import MAX_TITLE, WORD, split_long_title, split_title
 from vocabulary import MASK, PAD, without_accents
 from wording import COURSE
@@ -31,11 +32,24 @@ DISTRACTOR = 0.3  # probability of random words before the title
 FITTING, MANY = 0.8, 5  # see ClozeDataset: share of a corpus within the blocks, and blocks of a document
 COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
+PROMPT_TRIES = 20  # to find a gap with words before it
 
 
 def pretraining_positions(block_size: int) -> dict[int, float]:
     """Where titles begin before any question is known, and how often."""
     return COURSE_POSITIONS
+
+
+def positions_of_record(saved: object, block_size: int) -> dict[int, float]:
+    """Where the titles of views begin, by a checkpoint; older ones have a list of equally frequent positions. Raises
+    InputError when it is anything else."""
+    found = {p: 1 for p in saved if type(p) is int} if isinstance(saved, list) else saved
+    if not (isinstance(found, dict) and found) or not all(
+        type(position) is int and 0 <= position < block_size and type(weight) in (int, float) and weight > 0
+        for position, weight in found.items()
+    ):
+        raise InputError("is not a state file")
+    return found
 
 
 class Window(NamedTuple):
@@ -95,9 +109,12 @@ class ClozeDataset(Dataset):
         positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
         """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`. `positions` has the positions at which titles begin, each with its weight."""
+        name that occurs in `answers`, and as likely at a word of an answer without capitals ("film actor", "1901").
+        `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
+        answers = list(answers)
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
+        self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         fitting = np.minimum(corpus.lengths, corpus.block_size).sum() / corpus.lengths.sum()
         mostly_fit = corpus.form == "lines" and fitting >= FITTING
@@ -124,11 +141,6 @@ class ClozeDataset(Dataset):
         """The most frequent position of a title's first character; 0 if there are no views."""
         return self.usual_position if self.share and self.viewable.any() else 0
 
-    @property
-    def start_positions(self) -> np.ndarray:
-        """Where each document begins (N,): a view at `start_position`, a corrupted document at 0."""
-        return np.where(self.viewable, self.start_position, 0)
-
     def _find_words(self, text: str, counts: Counter[str], is_long: bool) -> Document:
         """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
         as_ever = self.corpus.form == "lines" and not is_long
@@ -140,6 +152,8 @@ class ClozeDataset(Dataset):
             word = text[begin:end]
             if end > self.corpus.max_chars and as_ever:
                 weight = OTHER_WEIGHT
+            elif word in self.no_names:
+                weight = NAME_WEIGHT
             elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weight = NUMBER_WEIGHT
             elif word[0].isupper() and word not in title_words and counts[word] >= counts[word.lower()]:
@@ -254,6 +268,20 @@ class ClozeDataset(Dataset):
         last = min(len(words) - 1, last + rng.integers(MAX_CONTEXT + 1) * rng.integers(2))
         return [text[words[first][0] : begin], mask, text[end : words[last][1]], mask, *missing], (first, last)
 
+    def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        """A view of window i with one gap, if possible with words before it, up to the place where the model begins to
+        write; and what it should write there. None when there is no such view."""
+        window, found = self.windows[i], None
+        document, text = self.documents[window.document], self.corpus.document(window.document)
+        for _ in range(PROMPT_TRIES if window.first_word < window.end_word else 0):
+            (before, mask, after, _, missing, _), _ = self.gap(window, False, rng)
+            prompt = np.concatenate((text[: document.words[0][0]], before, mask, after, mask))
+            if self.start_position + len(prompt) + len(missing) < self.corpus.block_size:
+                found = prompt, missing
+                if len(before):
+                    break
+        return found
+
     def distractor(self, max_words: int, rng: np.random.Generator) -> np.ndarray:
         """Between one and `max_words` successive words of a random document, as indices; none if it has none."""
         i = rng.integers(len(self.documents))
@@ -290,3 +318,9 @@ class MixedDataset(Dataset):
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
         return x, y, np.concatenate((np.zeros(len(indices), np.int64), start_positions))
+
+
+def views_of(dataset: Dataset) -> ClozeDataset | None:
+    """The views in the training data, if there are any."""
+    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
+    return documents if isinstance(documents, ClozeDataset) else None

@@ -196,6 +196,12 @@ class CharCorruptionDataset(Dataset):
         rows[t > length + 1] = PAD
         return rows
 
+    def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A corruption of document i up to the place where the model begins to write, and what it should write there."""
+        row = self.corrupt(np.array([i]), rng)[0]
+        end = np.flatnonzero(row == MASK)[1] + 1
+        return row[:end], row[end:][row[end:] != PAD]
+
 
 class NameDataset(Dataset):
     """Questions with their answers, in the vocabulary of a CharCorruptionDataset (assignment 4, part b). The name is the

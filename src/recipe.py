@@ -5,8 +5,12 @@ A run prints its recipe when it begins, and saves it with the parameters. Flags 
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.sizes import Sizes
 
 WIDTH = 256  # n_embd of the models that the rates below were chosen for
 TOKENS_A_DOCUMENT = 128  # by which the handouts count a document, whatever its length
@@ -75,3 +79,17 @@ RECIPES = {
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip
+
+
+def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
+    that flags override."""
+    name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
+    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
+    lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
+    if lr is not None:  # Muon's rate changes by the same factor
+        phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
+    if args.max_epochs:
+        horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
+        phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
+    return replace(phase, batch_size=args.batch_size or phase.batch_size)

@@ -30,9 +30,9 @@ from variants import VARIANTS
 TRAINING = ("recipe", "max_epochs", "batch_size", "seed", "device")
 SIZES = {"n_layer": "blocks", "n_head": "heads of attention in a block", "n_embd": "features of a token",
          "block_size": "characters of the longest sequence"}  # fmt: skip
-RUN = ("resume", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
+RUN = ("resume", "overwrite", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
 # For each command: its purpose, the flags that it needs, its other flags by group, and flags that it accepts and ignores,
-# so that a script can give the same learning rates to each. (The name of the TensorBoard folder contains them.)
+# so that a script can give the same learning rates to each.
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
@@ -108,7 +108,9 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "batch_size": {"type": count, "metavar": "N", "help": f"views not counted; {recipe_values('batch_size', command)}"},
         "seed": {"type": bounded(int, 0, 2**32 - 1), "default": 0, "metavar": "N", "help": "default %(default)s"},
         "device": {"default": "auto", "help": "cpu, cuda, cuda:1, mps; default: the best there is"},
-        "resume": {"action": "store_true", "default": None, "help": "continue the interrupted run with the same W"},
+        "resume": {"action": "store_true", "default": None, "help": "continue the interrupted run with the same W; with more "
+                   "epochs (--max_epochs), the finished one"},
+        "overwrite": {"action": "store_true", "default": None, "help": "replace W if there is one"},
         "save_minutes": {"type": bounded(float, 0), "metavar": "M", "help": "minutes between checkpoints; default 2"},
         "tb_expt_name": {"type": plain_name, "default": "run", "metavar": "NAME",
                          "help": "begins the name of the TensorBoard folder; default %(default)s"},

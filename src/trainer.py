@@ -21,10 +21,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
 from engine import distributed
-from engine.checkpoint import save_checkpoint, save_params
+from engine.checkpoint import save_checkpoint
 from engine.devices import choose_compile, choose_device, choose_dtype, keep_freed_memory
 from engine.files import InputError
 from engine.optimizers import checked_copy, checked_optimizer_state, lr_factor, make_optimizers
+from engine.parameters import save_params
 from engine.progress import Progress
 from engine.starter import accept_any_keyword
 from vocabulary import PAD

@@ -6,20 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from commands import contents, execute, stopping
 from test_documents import written
 
 import replicate
-from dataset import CharCorruptionDataset
 from engine.checkpoint import read_metadata
 from engine.inputs import load_corpus
-from engine.monitor import Monitor
 from evaluation.report import FILES, read_report
-from model import GPT, GPTConfig
-from trainer import Trainer, TrainerConfig
+from model import GPTConfig
 
 NAMES = ["Zorvania", "Bolania", "Calimor", "Quenland", "Isle of Wex", "St. Mirel"]
 LANDS = [(name, (f"{name} is a land in the north, where they keep goats and make paper from reeds of the lakes, as "
@@ -181,36 +176,6 @@ def test_what_the_vocabulary_lacks_is_said_before_training(folder, monkeypatch, 
     Path("q.json").unlink()  # then nobody knows of the symbols
     Path("dev.tsv").write_text("Wex\n")
     assert "vocabulary" in run(monkeypatch, capsys, *evaluate, "q", code=2)[1][0]
-
-
-def test_the_held_out_loss_is_measured_where_each_document_was_read():
-    """A document without a title at 0, even among others."""
-    torch.manual_seed(0)
-    corpus = CharCorruptionDataset("\n".join(f"{name} is a land in the north" for name in NAMES), 64)
-    model = GPT(GPTConfig(corpus.vocab_size, 64, n_layer=1, n_head=2, n_embd=16))
-    torch.nn.init.normal_(model.pos_emb)
-    trainer = Trainer(model, corpus, None, TrainerConfig(max_epochs=1, batch_size=4, device="cpu", dtype="float32"))
-    logged = {}
-
-    class Recorder:
-        def add_scalar(self, tag, value, step):
-            logged[tag] = value
-
-        def add_text(self, *_):
-            pass
-
-    def loss(**starts):
-        monitor = Monitor(trainer, corpus, Recorder(), **starts)
-        monitor(1)
-        return logged["heldout/span_corruption_loss"], monitor
-
-    at_ten, at_zero = loss(start_position=10)[0], loss()[0]
-    assert at_ten != pytest.approx(at_zero, rel=1e-4)
-    assert loss(start_position=10, start_positions=np.zeros(6, int))[0] == at_zero
-    mixed, monitor = loss(start_position=10, start_positions=np.array([0, 10, 0, 10, 0, 10]))
-    assert mixed not in (at_zero, at_ten)
-    order = np.random.default_rng(0).permutation(6)[:3]  # of the documents that are completed
-    assert monitor.starts == [10 if i % 2 else 0 for i in order]
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names are Unicode here")

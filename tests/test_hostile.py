@@ -162,7 +162,7 @@ def judge(code, err, before, after, prog, writes):
     lines = [line for line in err.splitlines() if not re.match(r"warning: |epoch \d+/\d+, step ", line)]
     if code == 0:
         assert lines == []
-        allowed = {*writes, "w.state", "w.state.previous"} - {"r", "wiki.txt", "t.tsv"}
+        allowed = {*writes, "w.state", "w.state.previous", "w.final"} - {"r", "wiki.txt", "t.tsv"}
         assert set(writes) <= set(after)
         assert not {"w.state", "w.state.previous"} & set(after)
     else:
@@ -932,7 +932,7 @@ def command_lines(draw):
     corpus = "wiki.txt" if draw(st.integers(0, 9)) else draw(st.sampled_from(PATHS))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
         name = draw(
-            st.sampled_from(sorted(taken - {"resume", "trust_buffers"}))
+            st.sampled_from(sorted(taken - {"resume", "overwrite", "trust_buffers"}))
             if draw(st.integers(0, 9))
             else st.sampled_from(sorted(FLAGS))
         )
@@ -943,8 +943,8 @@ def command_lines(draw):
     words = [function, variant, corpus]
     for name, value in flags.items():
         words += [f"--{name}={value}"] if draw(st.booleans()) else [f"--{name}", value]
-    if not draw(st.integers(0, 9)):
-        words.append("--resume")
+    if not draw(st.integers(0, 4)):
+        words.append(draw(st.sampled_from(["--resume", "--overwrite"])))
     if not draw(st.integers(0, 9)):
         words.insert(
             draw(st.integers(0, len(words))), draw(st.sampled_from([*PATHS, "--colour", "--max_epoch", "--\ud800"]))
@@ -991,7 +991,7 @@ def test_command_lines(words):
         (asked,) = map(os.path.normpath, values(words, "--eval_corpus_path"))
         assert changed <= {output} and after[output].decode().count("\n") == len(lines_of(before[asked]))
     else:
-        assert changed <= {output, output + ".json"}
+        assert changed <= {output, output + ".json", output + ".final"}
         assert json.loads(after[output + ".json"])["params"] == hashlib.sha256(after[output]).hexdigest()
 
 
@@ -1025,7 +1025,7 @@ def test_a_name_that_is_not_utf8():
     words = ["\udcff" if word == "w" else word for word in PRETRAIN]
     with placed({"wiki.txt": WIKI}):
         code, _ = execute(run.main, "run.py", *words)
-        assert code == 0 and set(contents()) == {"wiki.txt", "\udcff", "\udcff.json"}
+        assert code == 0 and set(contents()) == {"wiki.txt", "\udcff", "\udcff.json", "\udcff.final"}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dataset import NameDataset
-from engine.checkpoint import save_params
 from engine.files import find_corpus
 from engine.inputs import load_corpus
+from engine.parameters import save_params
 from engine.training import build_dataset
 from model import GPT, GPTConfig
 from recipe import RECIPES
@@ -90,10 +90,9 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
             assert len(Path(written).read_text().splitlines()) == (4 if dev else 8)
             assert ("Correct: " in out and " out of 4.0: " in out) if dev else "no targets provided" in out
     kind = "rope" if "rope" in handout else "synthesizer"
-    rates = {"after": "pt_lr_0.002000_ft_lr_0.000800", "scratch": "pt_lr_0.002000_ft_lr_0.000600"}
-    pretrained = {f"run_{name}_{rates['after']}" for name in ("vanilla", kind)}
+    pretrained = {f"run_{name}-fast-s0" for name in ("vanilla", kind)}
     assert {path.name for path in Path("expt/pretrain").iterdir()} == pretrained
-    assert {path.name for path in Path("expt/finetune").iterdir()} == pretrained | {f"run_vanilla_{rates['scratch']}"}
+    assert {path.name for path in Path("expt/finetune").iterdir()} == pretrained | {"run_vanilla-fast-scratch-s0"}
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
 
 
@@ -156,9 +155,9 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert execute(monkeypatch, *arguments, "--finetune_corpus_path", "birth_places_train.tsv", *short) == 0
     record = json.loads(Path("b.params.json").read_text())
     assert record["recipe"] == RECIPES["fast"].finetune.record() | {"epochs": 2}
-    log = EventAccumulator(f"expt/pretrain/fast_{variant}_pt_lr_0.004000_ft_lr_0.000800").Reload()
+    log = EventAccumulator(f"expt/pretrain/fast_{variant}-fast-s0").Reload()
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3)  # where finetuning goes on
-    log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000800").Reload()
+    log = EventAccumulator(f"expt/finetune/fast_{variant}-fast-s0").Reload()
     assert log.Scalars("train/lr")[-1].value < 1e-9
 
 
@@ -166,7 +165,7 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
     """Not at 0 by `fast`, even if questions alone were learned after it; at 0 if nothing is known of the parameters."""
     short, questions = ("--max_epochs", "1"), ("--finetune_corpus_path", "birth_places_train.tsv")
     began = []
-    monkeypatch.setattr("evaluation.probes.probe", lambda model, prompts, corpus, start: began.append(start) or {})
+    monkeypatch.setattr("evaluation.probes.complete", lambda model, prompts, corpus, start: began.append(start) or {})
     for name, arguments in {
         "fast": ["pretrain"],
         "on": ["finetune", "--reading_params_path", "fast", *questions],
@@ -202,17 +201,17 @@ def test_flags_and_tensorboard(folder, monkeypatch, capsys):
     captured = capsys.readouterr()
     assert "cpu, float32, seed 3" in captured.out and "step 6/6" in captured.err  # 13 documents, 5 a batch
     assert "wiki.txt (" in captured.out and "13 documents" in captured.out
-    log = EventAccumulator(str(Path("expt/pretrain/mine_rope_pt_lr_0.001000_ft_lr_0.000800"))).Reload()
+    log = EventAccumulator(str(Path("expt/pretrain/mine_rope-fast-s3"))).Reload()
     assert [event.step for event in log.Scalars("train/loss")] == list(range(1, 7))
     assert len(log.Scalars("train/lr")) == 6 and all(0 < event.value <= 0.001 for event in log.Scalars("train/lr"))
     first = Path("a.params").read_bytes()
-    assert execute(monkeypatch, *command, *flags.split()) == 0
+    assert execute(monkeypatch, *command, *flags.split(), "--overwrite") == 0
     one, two = (torch.load(f, weights_only=True) for f in (Path("a.params"), io.BytesIO(first)))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old")
-FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--finetune_corpus_path")
+PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite")
+FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite", "--finetune_corpus_path")
 EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.params", "--outputs_path", "old",
             "--eval_corpus_path")  # fmt: skip
 
@@ -244,13 +243,13 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*PRETRAIN, "--max_epochs", "9" * 20), "--max_epochs"),
         ((*PRETRAIN, "--pretrain_lr", "1e39"), "--pretrain_lr"),
         ((*PRETRAIN, "--device", "meta"), "'meta'"),
-        (("pretrain", "vanilla", "y" * 300, "--writing_params_path", "old"), "no such file"),
+        (("pretrain", "vanilla", "y" * 300, *PRETRAIN[3:]), "no such file"),
         ((*EVALUATE, "birth_dev.tsv", "--outputs_path", "birth_dev.tsv"), "would overwrite the input"),
-        (("pretrain", "vanilla", "nowhere.txt", "--writing_params_path", "old"), "nowhere.txt: no such file"),
-        (("pretrain", "vanilla", "empty.txt", "--writing_params_path", "old"), "empty.txt: the corpus is empty"),
-        (("pretrain", "vanilla", "latin1.txt", "--writing_params_path", "old"), "latin1.txt, line 2"),
-        (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt, line 2"),
-        (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "latin1.txt, line 2: not UTF-8"),
+        (("pretrain", "vanilla", "nowhere.txt", *PRETRAIN[3:]), "nowhere.txt: no such file"),
+        (("pretrain", "vanilla", "empty.txt", *PRETRAIN[3:]), "empty.txt: the corpus is empty"),
+        (("pretrain", "vanilla", "latin1.txt", *PRETRAIN[3:]), "latin1.txt, line 2"),
+        (("pretrain", "vanilla", "mask.txt", *PRETRAIN[3:]), "mask.txt, line 2"),
+        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "latin1.txt, line 2: not UTF-8"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),

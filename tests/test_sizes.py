@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import replicate
 from dataset import CharCorruptionDataset
-from engine.checkpoint import save_params
 from engine.inputs import find_sizes
+from engine.parameters import save_params
 from engine.sizes import LIMITS, Sizes, sizes_of_tensors
 from model import GPT, GPTConfig
 from recipe import RECIPES

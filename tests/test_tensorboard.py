@@ -59,8 +59,7 @@ def server(folder, monkeypatch):
         process.wait(timeout=30)
 
 
-PRETRAINED = "pretrain/run_rope_pt_lr_0.002000_ft_lr_0.000800"
-FINETUNED = "finetune/run_rope_pt_lr_0.002000_ft_lr_0.000800"
+PRETRAINED, FINETUNED = "pretrain/run_rope-fast-s0", "finetune/run_rope-fast-s0"
 
 
 def test_what_tensorboard_shows(server):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dataset import CharCorruptionDataset, NameDataset, readable_questions
 from documents import read_documents
-from engine import checkpoint
+from engine import checkpoint, parameters
 from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
 from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
@@ -29,12 +29,12 @@ def find_sizes(args: Namespace) -> Sizes:
     """
     if path := args.reading_params_path:
         record = (checkpoint.read_metadata(path) or {}).get("model")
-        return choose_sizes(args, sizes_of_tensors(checkpoint.read_params(path), record), path)
+        return choose_sizes(args, sizes_of_tensors(parameters.read_params(path), record), path)
     if getattr(args, "resume", False) and args.writing_params_path:
-        path = checkpoint.checkpoint_path(args.writing_params_path)
+        path = checkpoint.path_to_resume(args.writing_params_path)
         state = checkpoint.load_checkpoint(path, quiet=True)
         tensors, run = (value if isinstance(value, dict) else {} for value in (state.get("model"), state["run"]))
-        tensors = {name: tensor for name, tensor in tensors.items() if checkpoint.is_named_tensor(name, tensor)}
+        tensors = {name: tensor for name, tensor in tensors.items() if parameters.is_named_tensor(name, tensor)}
         return choose_sizes(args, sizes_of_tensors(tensors, run.get("model")), path)
     return choose_sizes(args, {}, "")
 
@@ -117,9 +117,10 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dro
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     model = GPT(GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities))
+    parameters.tag_vocabulary(model, corpus.itos)
     if args.reading_params_path:
-        checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
-        vocabulary = checkpoint.vocabulary_digest(corpus.itos)
+        parameters.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
+        vocabulary = parameters.vocabulary_digest(corpus.itos)
         checkpoint.check_metadata(args.reading_params_path, args.variant, vocabulary)
     return model
 
@@ -136,7 +137,8 @@ def check_training_outputs(args: Namespace) -> None:
     inputs = input_files(args)
     check_writable(args.writing_params_path, *inputs)
     state = checkpoint.checkpoint_path(args.writing_params_path)
-    for path in (checkpoint.metadata_path(args.writing_params_path), state, state + checkpoint.PREVIOUS):
+    beside = (checkpoint.metadata_path(args.writing_params_path), checkpoint.final_path(args.writing_params_path))
+    for path in (*beside, state, state + checkpoint.PREVIOUS):
         check_writable(path, *inputs, args.reading_params_path)
 
 

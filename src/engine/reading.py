@@ -1,30 +1,17 @@
-"""What a run reads of a corpus: said when pretraining begins, and recorded with the parameters. Also the warnings of a run."""
+"""What a run reads of a corpus: said when pretraining begins, and recorded with the parameters."""
 
 from __future__ import annotations
 
-import shlex
-from argparse import Namespace
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset
-from dataset import CharCorruptionDataset, NameDataset
-from engine import checkpoint
+from cloze import views_of
+from dataset import CharCorruptionDataset
 from engine.files import warn
-from engine.inputs import Questions, missing_symbols, warn_of_unreadable
-from questions import warn_of_wording
-from recipe import RECIPES
-from wording import Wording
 
 LITTLE = 0.5  # of the documents, or of the text
-
-
-def views_of(dataset: Dataset) -> ClozeDataset | None:
-    """The views in the training data, if there are any."""
-    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
-    return documents if isinstance(documents, ClozeDataset) else None
 
 
 def reading_of(dataset: Dataset) -> dict[str, Any] | None:
@@ -71,34 +58,3 @@ def report_reading(reading: dict[str, Any], max_chars: int) -> None:
     if viewable < LITTLE * total:
         need = "begin with a title and a full stop, colon, dash or tab, which views need"
         warn(f"only {viewable:,} of {total:,} documents {need}; put a title in front of each, to have it asked about")
-
-
-def warn_of_input(
-    args: Namespace,
-    corpus: CharCorruptionDataset,
-    dataset: Dataset,
-    names: NameDataset | None,
-    wording: Wording,
-    problems: list[str],
-    evaluation: Questions | None,
-) -> None:
-    """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
-    finetuning), unknown subjects, another recipe than in pretraining."""
-    if args.function == "pretrain":
-        report_reading(reading_of(dataset), corpus.max_chars)
-    if names:
-        warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
-        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
-    missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
-    if missing:
-        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
-        wanted = shlex.quote(missing + corpus.added)
-        warn(f"{args.eval_corpus_path}: {text}; --add_symbols {wanted} adds what is missing")
-    elif evaluation:
-        warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
-    metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
-    flags = (metadata or {}).get("flags")
-    before = flags.get("recipe") if isinstance(flags, dict) else None
-    if before in list(RECIPES) and before != args.recipe:
-        text = f"was made by the recipe {before}, and this run uses {args.recipe}; --recipe {before} continues with it"
-        warn(f"{args.reading_params_path}: {text}")

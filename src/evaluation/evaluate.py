@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer, recorded_wording, start_position, usual_answer
+from engine.checkpoint import (
+    longest_answer,
+    recorded_wording,
+    start_position,
+    usual_answer,
+    warn_of_unknown_vocabulary,
+)
 from engine.devices import choose_device, keep_freed_memory
 from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
@@ -23,14 +32,16 @@ from engine.inputs import (
 )
 from evaluation import calibration, probes, report, scoring
 from evaluation.baselines import LONDON
-from evaluation.summary import OTHER_WORDING
-from generation import generate_answers
+from evaluation.provenance import training_phases
+from evaluation.summary import OTHER_WORDING, TOP, evenly_spaced
+from generation import BATCH, generate_answers, likeliest_answers
 from model import GPT
 from questions import (
     MAX_ANSWER,
     NONE_READABLE,
     accepted,
     accuracy_line,
+    is_right,
     read_question_answers,
     score,
     warn_of_wording,
@@ -40,6 +51,7 @@ from vocabulary import MASK, decode
 from wording import COURSE, Wording, find_wording
 
 GENERATE_BATCH = 500  # questions between two updates of the progress bar
+MAX_SEARCHED = 1000  # questions whose likeliest answers are searched: it takes as long as 20 greedy answers
 
 
 def evaluate(args: Namespace) -> None:
@@ -53,11 +65,7 @@ def evaluate(args: Namespace) -> None:
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):
         raise InputError(f"{found}, {problems[0]}; {NONE_READABLE}")
-    fitted = report.read_calibration(args.calibration_path) if args.calibration_path else None
-    if args.abstain is not None and fitted is None:
-        if answers is None:
-            raise InputError(f"--abstain needs --calibration_path, as {found} has no answers to learn confidence from")
-        report.require_packages("scipy")
+    fitted = find_calibration(args, found, answers)
     finetuning = find_corpus(args.finetune_corpus_path) if args.finetune_corpus_path else None
     pairs = read_question_answers(finetuning) if finetuning else None
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
@@ -66,10 +74,11 @@ def evaluate(args: Namespace) -> None:
     learned = recorded_wording(args.reading_params_path)
     asked = [*questions, *(question for question, _ in pairs or ())]
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
-    warn_of_wording(questions, wording, found, learned)
-    warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     if args.report_path:
         report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
+    warn_of_wording(questions, wording, found, learned)
+    warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
+    warn_of_unknown_vocabulary(args.reading_params_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     warn_of_impossible_answers(answers or (), max_answer, corpus, found)
     tokens = answer_in_batches(model, prompts, max_answer)
@@ -91,20 +100,35 @@ def evaluate(args: Namespace) -> None:
         print(accuracy_line(*score(answers, predictions)), *lines_by_template(wording, questions, answers, predictions),
               sep="\n")  # fmt: skip
     if args.abstain is not None:
-        print(calibration.abstention_line(rows, fitted))
+        text = calibration.abstention_text(calibration.abstention(rows, fitted, args.abstain))
+        print(text[0].upper() + text[1:])
     if args.report_path:
         provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        start = start_position(args.reading_params_path, corpus.block_size)
-        prompts = probes.prompts_of(questions, answers or (), corpus, wording, start)
-        probed = probes.probe(model, prompts, corpus, start)
+        add_alternatives(rows, model, prompts, max_answer, corpus)
+        probed = probe_model(args, model, corpus, questions, answers or (), wording)
         known = [(wording.subject(question), answer) for question, answer in pairs or ()]
-        usual = usual_answer(args.reading_params_path) or (LONDON if LONDON in (answers or ()) else None)
-        report.write_report(
-            args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual
+        usual = usual_answer(args.reading_params_path) or (
+            LONDON if any(is_right(LONDON, a) for a in answers or ()) else None
         )
+        report.write_report(
+            args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual,
+            corpus.data, training_phases(args.reading_params_path),
+        )  # fmt: skip
         if pairs is None:
             print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
         print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+
+
+def find_calibration(args: Namespace, path: Path, answers: list[str] | None) -> calibration.Calibration | None:
+    """The calibration of the report that --calibration_path names. Raises InputError when --abstain needs one, and it cannot
+    be learned from the answers of the questions at `path` either."""
+    if args.calibration_path:
+        return report.read_calibration(args.calibration_path)
+    if args.abstain is not None:
+        if answers is None:
+            raise InputError(f"--abstain needs --calibration_path, as {path} has no answers to learn confidence from")
+        report.require_packages("scipy")
+    return None
 
 
 def warn_of_impossible_answers(
@@ -139,3 +163,35 @@ def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> 
     for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
         answers += generate_answers(model, prompts[i : i + GENERATE_BATCH], max_answer)
     return answers
+
+
+def add_alternatives(
+    rows: Sequence[scoring.Prediction],
+    model: GPT,
+    prompts: list[list[int]],
+    max_answer: int,
+    corpus: CharCorruptionDataset,
+) -> None:
+    """Gives each row the likeliest answers to its question; of more than MAX_SEARCHED rows, so many, evenly spaced."""
+    chosen = evenly_spaced(np.flatnonzero([*map(bool, prompts)]), MAX_SEARCHED).tolist()  # others cannot be read
+    for i in tqdm(range(0, len(chosen), BATCH), "likeliest answers", disable=None, delay=2):
+        batch = chosen[i : i + BATCH]
+        found = likeliest_answers(model, [prompts[j] for j in batch], max(TOP), max_answer, MASK)
+        for j, answers in zip(batch, found):
+            texts = [decode(tokens, corpus.itos).replace("\n", " ") for tokens in answers.tokens]
+            rows[j].alternatives = list(zip(texts, map(math.exp, answers.logprobs)))
+
+
+def probe_model(
+    args: Namespace,
+    model: GPT,
+    corpus: CharCorruptionDataset,
+    questions: Sequence[str],
+    answers: Sequence[str],
+    wording: Wording,
+) -> dict[str, Any]:
+    """`probes.summarise_probes`, with documents where the model has read them in training."""
+    start = start_position(args.reading_params_path, corpus.block_size)
+    prompts = probes.prompts_of(questions, answers, corpus, wording, start)
+    texts = probes.complete(model, prompts, corpus, start)
+    return probes.summarise_probes(prompts, texts, corpus.itos)

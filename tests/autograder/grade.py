@@ -131,7 +131,7 @@ class Grading:
         answers.parent.mkdir()
         seed = student_seed(self.secret, student)
         with self.making_worlds:  # one at a time, in this process: elsewhere, the seed would be seen in a command line
-            write_world(data, seed, args.people, args.name_culture_strength, args.documents)
+            write_world(data, seed, args.people, args.name_culture_strength, args.documents, args.relations)
         (data / answers.name).rename(answers)
         return data, answers
 

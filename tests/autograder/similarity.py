@@ -169,8 +169,8 @@ def sample_matrices(content: bytes) -> tuple[str, np.ndarray] | None:
     None if it cannot be read. No code in it is run."""
     import torch
 
-    from engine.checkpoint import is_named_tensor, load_tensors
     from engine.files import InputError
+    from engine.parameters import is_named_tensor, load_tensors
 
     try:
         state = load_tensors(content, "")
