@@ -251,8 +251,8 @@ def test_a_report_on_another_wording(known, lands, capsys):
     assert summary["baselines"].keys() - {"guessed from the name (naive Bayes)"} == usual
     if finetuning:
         assert summary["examples"]["right"][0]["nearest"][0]["name"] in LANDS
-    words = check_page(Path("r/report.html").read_text("utf-8"), len(summary.get("auroc", ())) + 2)
-    assert "By how the question is worded" in words and "always London" not in words
+    words = check_page(Path("r/report.html").read_text("utf-8"), 1)
+    assert "How is the question worded?" in words and "always London" not in words
 
 
 def test_a_report_without_subjects(lands, capsys):
@@ -266,7 +266,7 @@ def test_a_report_without_subjects(lands, capsys):
     summary = report.read_report("none/report.json")
     assert summary["subjects_known"] == 0 and not {"probes", "nearest"} & summary.keys()
     assert summary["by"].keys() == {"frequency"} and summary["baselines"].keys() == {"always Lin City"}
-    words = check_page(Path("none/report.html").read_text("utf-8"), 2)
+    words = check_page(Path("none/report.html").read_text("utf-8"), 1)
     assert "Whom the questions are about could not be found" in words and "of the 0 subjects" not in words
 
 
