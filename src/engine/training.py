@@ -259,12 +259,12 @@ def fingerprint(
 
 def log_results(args: Namespace, phase: Phase, trainer: Trainer, monitor: Monitor) -> None:
     """The run's row in TensorBoard's table of runs."""
-    settings = {name: getattr(args, name) for name in ("variant", "recipe", "seed")} | phase.record()
-    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": None}
+    asked = {name: getattr(args, name) for name in ("variant", "recipe", "seed")}
+    metrics = {"final/dev_accuracy": None, "final/loss": trainer.mean_loss}
     if monitor.score:
         total, correct = monitor.score
         metrics["final/dev_accuracy"] = correct / total
-    monitor.writer.add_table_row(settings, metrics, trainer.steps)
+    monitor.writer.add_table_row(asked | phase.record(), metrics, trainer.steps, first=[*asked, "lr", "muon_lr"])
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:

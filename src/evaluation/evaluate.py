@@ -65,14 +65,14 @@ def evaluate(args: Namespace) -> None:
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
     model = make_model(args, corpus, sizes).to(choose_device(args.device))
+    if args.report_path:
+        report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     learned = recorded_wording(args.reading_params_path)
     asked = [*questions, *(question for question, _ in pairs or ())]
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
     warn_of_wording(questions, wording, found, learned)
     warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     warn_of_unknown_vocabulary(args.reading_params_path)
-    if args.report_path:
-        report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     warn_of_impossible_answers(answers or (), max_answer, corpus, found)
     tokens = answer_in_batches(model, prompts, max_answer)
