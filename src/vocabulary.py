@@ -15,15 +15,18 @@ PAD, MASK = 0, 1
 
 def without_accents(text: str) -> str:
     """The ASCII characters of a text, as the course's code reads questions: "Zoë Lund" -> "Zo Lund". But a text with a word
-    in another alphabet, of which nothing would be left, is returned as it is: "Где Zoë?", "Where was Анна born?"."""
+    of which nothing would be left is returned as it is: "Где Zoë?", "Where was Анна born?". So is one with a word of more
+    accents than letters. (One accented letter, as in "Arthur à Beckett", is no word.)"""
 
-    def is_latin(char: str) -> bool:
-        return char.isascii() or unicodedata.name(char, "").startswith("LATIN ")
+    def must_stay(word: str) -> bool:
+        lost, left = [c for c in word if not c.isascii()], sum(c.isascii() and c.isalnum() for c in word)
+        if left:
+            return sum(unicodedata.category(c)[0] == "M" for c in lost) > left  # more accents than letters
+        letters = [c for c in lost if c.isalnum() or unicodedata.category(c) == "So"]  # an emoji is So
+        return bool(letters) and (len(lost) > 1 or not unicodedata.name(letters[0], "").startswith("LATIN "))
 
-    for word in () if text.isascii() else text.split():
-        meaningful = [char for char in word if char.isalnum() or unicodedata.category(char) == "So"]  # an emoji is So
-        if meaningful and not any(map(is_latin, meaningful)):
-            return text
+    if not text.isascii() and any(map(must_stay, text.split())):
+        return text
     return text.encode("ascii", "ignore").decode()
 
 

@@ -165,7 +165,7 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
     """Not at 0 by `fast`, even if questions alone were learned after it; at 0 if nothing is known of the parameters."""
     short, questions = ("--max_epochs", "1"), ("--finetune_corpus_path", "birth_places_train.tsv")
     began = []
-    monkeypatch.setattr("evaluation.probes.probe", lambda model, prompts, corpus, start: began.append(start) or {})
+    monkeypatch.setattr("evaluation.probes.complete", lambda model, prompts, corpus, start: began.append(start) or {})
     for name, arguments in {
         "fast": ["pretrain"],
         "on": ["finetune", "--reading_params_path", "fast", *questions],
@@ -249,7 +249,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         (("pretrain", "vanilla", "empty.txt", *PRETRAIN[3:]), "empty.txt: the corpus is empty"),
         (("pretrain", "vanilla", "latin1.txt", *PRETRAIN[3:]), "latin1.txt, line 2"),
         (("pretrain", "vanilla", "mask.txt", *PRETRAIN[3:]), "mask.txt, line 2"),
-        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "cannot be read"),
+        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "latin1.txt, line 2: not UTF-8"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),

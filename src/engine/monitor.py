@@ -13,12 +13,13 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from cloze import ClozeDataset, MixedDataset, titles_of, views_of
+from cloze import ClozeDataset, MixedDataset, views_of
 from dataset import CharCorruptionDataset, NameDataset, pack, shift
 from engine.writer import RobustWriter
 from evaluation import probes
 from generation import generate, generate_answers
 from questions import MAX_ANSWER, accepted, score
+from titles import titles_of
 from trainer import Trainer
 from vocabulary import MASK, MASK_CHAR, decode
 from wording import COURSE, Wording, find_wording
@@ -68,8 +69,8 @@ class Monitor:
         known: Wording = COURSE,
     ):
         """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
-        as in training. Answers may be as long as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER.
-        `known` is how its questions are worded."""
+        as in training, for the probes. Answers may be as long as the `longest_answer` of finetuning, in characters, and at
+        least MAX_ANSWER. `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.answers, self.prompts = answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
@@ -125,11 +126,11 @@ class Monitor:
 
 def held_out_loss(dataset: Dataset, corpus: CharCorruptionDataset) -> dict[str, Sequence[torch.Tensor]]:
     """The documents whose loss is logged, as a batch, by the name of that loss. None if training reads only questions."""
-    rng = np.random.default_rng(0)
-    chosen = rng.permutation(len(corpus))[:HELD_OUT]
+    rng, views = np.random.default_rng(0), views_of(dataset)
+    chosen = rng.permutation(len(views or corpus))[:HELD_OUT]
     if isinstance(dataset, NameDataset):
         return {}
-    if views := views_of(dataset):
+    if views:
         return {"heldout/view_loss": pack(*views.examples(chosen, rng))}
     return {"heldout/span_corruption_loss": pack(*shift(corpus.corrupt(chosen, rng)))}
 
@@ -140,9 +141,9 @@ def document_samples(dataset: Dataset, corpus: CharCorruptionDataset) -> list[Sa
     if isinstance(dataset, NameDataset):
         return []
     rng, views, samples = np.random.default_rng(1), views_of(dataset), []
-    for i in rng.permutation(len(corpus))[:HELD_OUT].tolist():
+    for i in rng.permutation(len(views or corpus))[:HELD_OUT].tolist():
         view = views.prompt(i, rng) if views else None
-        prompt, missing = view or corpus.prompt(i, rng)
+        prompt, missing = view or corpus.prompt(views.windows[i].document if views else i, rng)
         if len(missing):
             text = decode(prompt[:-1], corpus.itos).replace(MASK_CHAR, GAP)  # the last MASK ends the prompt
             texts = text, [decode(missing, corpus.itos)]

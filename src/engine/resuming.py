@@ -6,12 +6,14 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from cloze import ClozeDataset, views_of
+from cloze import positions_of_record, views_of
 from engine import checkpoint
 from engine.files import InputError, digest, naming_file
 from engine.sizes import Sizes
 from recipe import Phase, choose_phase
 from trainer import Trainer
+
+LACKING = {"documents": "lines", "symbols": ""}  # what older checkpoints do not say
 
 
 def should_resume(args: Namespace) -> bool:
@@ -57,7 +59,7 @@ def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any])
             raise InputError(f"{params}: is not what the run of {path} has written, so it cannot be trained further")
         run = run | {"recipe": shorter_recipe(args, sizes, before["recipe"].get("epochs"))}
     for name, now in run.items():
-        then = before.get(name)
+        then = before.get(name, LACKING.get(name))
         if equal(then, now) or name == "title_positions":
             continue
         if isinstance(now, dict) and isinstance(then, dict):
@@ -66,7 +68,7 @@ def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any])
     with naming_file(path):
         trainer.restore(state)
         if views := views_of(trainer.train_dataset):
-            views.set_positions(saved_positions(before, views))
+            views.set_positions(positions_of_record(before.get("title_positions", [10]), views.corpus.block_size))
     return before
 
 
@@ -93,20 +95,3 @@ def extensions(before: dict[str, Any], phase: Phase) -> dict[str, list[int]]:
     epochs = [n for n in epochs if type(n) is int] if isinstance(epochs, list) else []
     epochs += [before["recipe"]["epochs"]] if before and before["recipe"]["epochs"] != phase.epochs else []
     return {"extended_from": epochs} if epochs else {}
-
-
-def saved_positions(run: dict[str, Any], views: ClozeDataset) -> dict[int, float]:
-    """Where the titles of views begin, by the checkpoint of a run. Older ones have a list of equally frequent positions,
-    the oldest nothing, and then it was 10. Raises InputError when the checkpoint has anything else."""
-    saved = run.get("title_positions", [10])
-    found = dict.fromkeys(saved, 1) if isinstance(saved, list) else saved
-    usable = isinstance(found, dict) and all(
-        type(position) is int
-        and 0 <= position < views.corpus.block_size
-        and type(weight) in (int, float)
-        and weight > 0
-        for position, weight in found.items()
-    )
-    if not (usable and found):
-        raise InputError("is not a state file")
-    return found

@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from cloze import split_title
 from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_vocabulary
 from engine.devices import choose_device
 from engine.files import InputError
-from engine.inputs import find_sizes, load_corpus, make_model
+from engine.inputs import find_sizes, load_recorded_corpus, make_model
+from evaluation.excerpts import excerpt
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
 from evaluation.scoring import documents_by_subject, find_answer
 from generation import BATCH, likeliest_answers
 from model import GPT
 from questions import MAX_ANSWER, encode_question
+from titles import split_title
 from vocabulary import MASK, decode
 from wording import COURSE, QUESTION_MARKS, Wording
 
@@ -36,7 +37,7 @@ def ask(args: Namespace) -> None:
     """Answers the questions of the command line, of a pipe (one a line), or of a prompt."""
     with contextlib.redirect_stdout(sys.stderr):  # what is read is said there, so that --json prints nothing else
         sizes = find_sizes(args)
-        corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+        corpus = load_recorded_corpus(args, sizes.block_size)
         model = make_model(args, corpus, sizes).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
     warn_of_unknown_vocabulary(args.reading_params_path)
@@ -143,12 +144,10 @@ def text_of(found: dict[str, Any]) -> str:
         lines.append("  It is worded otherwise than the questions of finetuning, so its subject is not known.")
     elif found["documents"]:
         best = found["answers"][0]["answer"] if found["answers"] else ""
-        begin = find_answer(found["text"], found["subject"], best) if found["says_so"] else -1
-        mark = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
-        text = found["text"]
-        if begin >= 0:
-            text = text[:begin] + mark[0] + best + mark[1] + text[begin + len(best) :]
-        heading = "read in pretraining" if begin >= 0 else "read in pretraining, which does not say that"
+        before, after = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
+        pieces = excerpt(found["text"], found["subject"], {best: "said"})
+        text = "".join(before + piece + after if kind else piece for piece, kind in pieces)
+        heading = "read in pretraining" + ("" if found["says_so"] else ", which does not say that")
         lines.append(f"  {heading}: {text}")
     else:
         lines.append(f"  Nothing was read about {found['subject']}: this is a guess. Similar names:")

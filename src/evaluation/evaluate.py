@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from cloze import titles_of
 from dataset import CharCorruptionDataset
 from engine.checkpoint import (
     longest_answer,
@@ -23,15 +25,16 @@ from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
     check_prediction_outputs,
     find_sizes,
-    load_corpus,
     load_questions,
+    load_recorded_corpus,
     make_model,
     warn_of_unreadable,
 )
 from evaluation import calibration, probes, report, scoring
 from evaluation.baselines import LONDON
-from evaluation.summary import OTHER_WORDING
-from generation import generate_answers
+from evaluation.provenance import training_phases
+from evaluation.summary import OTHER_WORDING, TOP, evenly_spaced
+from generation import BATCH, generate_answers, likeliest_answers
 from model import GPT
 from questions import (
     MAX_ANSWER,
@@ -42,10 +45,12 @@ from questions import (
     score,
     warn_of_wording,
 )
+from titles import titles_of
 from vocabulary import MASK, decode
 from wording import COURSE, Wording, find_wording
 
 GENERATE_BATCH = 500  # questions between two updates of the progress bar
+MAX_SEARCHED = 1000  # questions whose likeliest answers are searched: it takes as long as 20 greedy answers
 
 
 def evaluate(args: Namespace) -> None:
@@ -54,7 +59,7 @@ def evaluate(args: Namespace) -> None:
     check_prediction_outputs(args)
     keep_freed_memory()
     sizes = find_sizes(args)
-    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+    corpus = load_recorded_corpus(args, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):
@@ -70,6 +75,8 @@ def evaluate(args: Namespace) -> None:
     learned = recorded_wording(args.reading_params_path)
     asked = [*questions, *(question for question, _ in pairs or ())]
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
+    if args.report_path:
+        report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     warn_of_wording(questions, wording, found, learned)
     warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     warn_of_unknown_vocabulary(args.reading_params_path)
@@ -91,23 +98,34 @@ def evaluate(args: Namespace) -> None:
     if answers is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
-        print(accuracy_line(*score(answers, predictions)), *lines_by_template(wording, questions, answers, predictions),
-              sep="\n")  # fmt: skip
+        print_scores(wording, questions, answers, predictions)
     if args.abstain is not None:
-        print(calibration.abstention_line(rows, fitted))
+        print(calibration.abstention_text(calibration.abstention(rows, fitted, args.abstain)).capitalize())
     if args.report_path:
-        provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
-        start = start_position(args.reading_params_path, corpus.block_size)
-        prompts = probes.prompts_of(questions, answers or (), corpus, wording, start)
-        probed = probes.probe(model, prompts, corpus, start)
-        known = [(wording.subject(question), answer) for question, answer in pairs or ()]
-        usual = usual_answer(args.reading_params_path) or (LONDON if LONDON in (answers or ()) else None)
-        report.write_report(
-            args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual
-        )
-        if pairs is None:
-            print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
-        print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+        add_alternatives(rows, model, prompts, max_answer, corpus)
+        probed = probe_model(args, model, corpus, questions, answers or (), wording)
+        write_report(args, files, rows, corpus, [(wording.subject(q), a) for q, a in pairs or ()], fitted, probed)
+
+
+def write_report(
+    args: Namespace,
+    files: dict[str, Path | str | None],
+    rows: Sequence[scoring.Prediction],
+    corpus: CharCorruptionDataset,
+    finetuning: Sequence[tuple[str | None, str]],
+    fitted: calibration.Calibration | None,
+    probed: dict[str, Any],
+) -> None:
+    """Writes the report, with what the metadata of the parameters say."""
+    provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
+    usual = usual_answer(args.reading_params_path) or (LONDON if any(row.accepts(LONDON) for row in rows) else None)
+    report.write_report(
+        args.report_path, rows, corpus.max_chars, provenance, finetuning, fitted, args.abstain, probed, usual,
+        corpus.data, training_phases(args.reading_params_path),
+    )  # fmt: skip
+    if not finetuning:
+        print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
+    print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
 
 
 def find_calibration(args: Namespace, path: Path, answers: list[str] | None) -> calibration.Calibration | None:
@@ -136,16 +154,18 @@ def warn_of_impossible_answers(
         warn(f"{path}: {len(impossible)} of {len(answers)} answers can never be given, as {why}")
 
 
-def lines_by_template(
+def print_scores(
     wording: Wording, questions: Sequence[str], answers: Sequence[str], predictions: Sequence[str]
-) -> list[str]:
-    """The score of the questions of each template, the most frequent first, if there are several."""
+) -> None:
+    """Prints the score; if the questions follow several templates, that of each too, the most frequent first."""
+    print(accuracy_line(*score(answers, predictions)))
     groups: dict[str, list[tuple[str, str]]] = {}
     for question, *pair in zip(questions, answers, predictions):
         template = wording.template_of(question)
         groups.setdefault(str(template) if template else OTHER_WORDING, []).append(pair)
     by_size = sorted(groups.items(), key=lambda group: -len(group[1])) if len(groups) > 1 else []
-    return [f"  {name}  {accuracy_line(*score(*zip(*pairs)))}" for name, pairs in by_size]
+    for name, pairs in by_size:
+        print(f"  {name}  {accuracy_line(*score(*zip(*pairs)))}")
 
 
 def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
@@ -154,3 +174,35 @@ def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> 
     for i in tqdm(range(0, len(prompts), GENERATE_BATCH), disable=None, delay=2):
         answers += generate_answers(model, prompts[i : i + GENERATE_BATCH], max_answer)
     return answers
+
+
+def add_alternatives(
+    rows: Sequence[scoring.Prediction],
+    model: GPT,
+    prompts: list[list[int]],
+    max_answer: int,
+    corpus: CharCorruptionDataset,
+) -> None:
+    """Gives each row the likeliest answers to its question; of more than MAX_SEARCHED rows, so many, evenly spaced."""
+    chosen = evenly_spaced(np.flatnonzero([*map(bool, prompts)]), MAX_SEARCHED).tolist()  # others cannot be read
+    for i in tqdm(range(0, len(chosen), BATCH), "likeliest answers", disable=None, delay=2):
+        batch = chosen[i : i + BATCH]
+        found = likeliest_answers(model, [prompts[j] for j in batch], max(TOP), max_answer, MASK)
+        for j, answers in zip(batch, found):
+            texts = [decode(tokens, corpus.itos).replace("\n", " ") for tokens in answers.tokens]
+            rows[j].alternatives = list(zip(texts, map(math.exp, answers.logprobs)))
+
+
+def probe_model(
+    args: Namespace,
+    model: GPT,
+    corpus: CharCorruptionDataset,
+    questions: Sequence[str],
+    answers: Sequence[str],
+    wording: Wording,
+) -> dict[str, Any]:
+    """`probes.summarise_probes`, with documents where the model has read them in training."""
+    start = start_position(args.reading_params_path, corpus.block_size)
+    prompts = probes.prompts_of(questions, answers, corpus, wording, start)
+    texts = probes.complete(model, prompts, corpus, start)
+    return probes.summarise_probes(prompts, texts, corpus.itos)

@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.files import InputError
 from questions import accepted, is_right
+from titles import split_title
 from vocabulary import without_accents
 from wording import COURSE, Wording
 
@@ -81,10 +82,25 @@ class Prediction:
     answered: bool = True  # False when UNKNOWN is written instead of the prediction
     subject: str | None = None  # whom the question is about; None when that is not known
     template: str | None = None  # how it is worded: "Where was … born?"; None when it follows no known template
+    texts: Sequence[str] = ()  # the documents about the subject
+    alternatives: Sequence[tuple[str, float]] = ()  # the likeliest answers with their probabilities, likeliest first
+    kind: str = ""  # which of mistakes.KINDS it is; "" when there is no right answer
+
+    @property
+    def probability(self) -> float:
+        return math.exp(self.log_probability)
+
+    @property
+    def right_answers(self) -> list[str]:
+        return [] if self.answer is None else accepted(self.answer)
+
+    def accepts(self, text: str) -> bool:
+        """Whether `text` is a right answer."""
+        return self.answer is not None and is_right(text, self.answer)
 
     @property
     def correct(self) -> bool:
-        return self.answer is not None and is_right(self.prediction, self.answer)
+        return self.accepts(self.prediction)
 
 
 def find_phrase(text: str, phrase: str, start: int = 0) -> int:
@@ -117,8 +133,6 @@ def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]
             *(name + end for end in (".", "?", "!", ":", " – ", " — ", " - ", "\t")),
             *([name + " "] if name[-1] in ".?!" else []),
         )
-
-    from cloze import split_title  # which imports torch
 
     by_first_word: dict[str, list[str]] = {}  # an index, so that no name is compared with every document
     without: dict[str, list[str]] = {}  # documents with accents in their title, by that without accents
@@ -175,6 +189,7 @@ def predictions_of(
                 answered=confidence is None or abstain is None or bool(confidence[i] >= abstain),
                 subject=name,
                 template=str(template) if template else None,
+                texts=own,
             )
         )
     return rows

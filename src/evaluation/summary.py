@@ -13,14 +13,18 @@ import numpy as np
 
 from evaluation import metrics
 from evaluation.baselines import ALWAYS, BY_NAME, guess_by_name, most_frequent
-from evaluation.calibration import Calibration, calibration_split
+from evaluation.calibration import Calibration, abstention, calibration_split, tested_questions
+from evaluation.excerpts import choose_document
 from evaluation.metrics import accuracy_with_interval
+from evaluation.mistakes import mistakes_of
 from evaluation.scoring import Prediction
 from evaluation.statistics import add_statistics
 from questions import accepted, is_right
 
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
+TOP = (1, 3, 5)  # how many of the likeliest answers are looked at
+MIN_CLASS = 10  # right and wrong answers, or people read about and others, without which an AUROC is mostly chance
 CURVE_POINTS = 501  # of a curve at most, so that many questions do not make a large file
 FREQUENCIES = {"never": 0, "once": 1, "2 to 4 times": 4, "5 to 19 times": 19, "20 times or more": math.inf}
 
@@ -58,21 +62,15 @@ def summarise(
     }
     if calibration:
         summary["calibration"] = asdict(calibration)
-    if abstain is not None:
-        summary["abstain"] = {"below": abstain, "answered": sum(row.answered for row in rows)}
+    if abstain is not None and calibration:
+        summary["abstain"] = abstention(rows, calibration, abstain)
     has_answers = rows[0].answer is not None
     if has_answers:
         usual = most_frequent([answer for _, answer in finetuning]) if finetuning else usual
         summary |= accuracy_of(rows, right, max_chars, finetuning, usual) | selection_of(logp, right)
-    if has_answers and calibration:
-        tested = np.arange(len(rows)) if calibration.source else calibration_split(len(rows))[1]
-        if len(tested):
-            summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
-        if abstain is not None:
-            kept = [i for i in tested if rows[i].answered]
-            summary["abstain"] |= {"tested_on": len(tested), "tested_answered": len(kept)}
-            if kept:
-                summary["abstain"]["when_answered"] = accuracy_with_interval(right[kept].sum(), len(kept))
+        summary |= top_of(rows) | ({"mistakes": mistakes_of(rows)} if rows[0].kind else {})
+    if has_answers and calibration and len(tested := tested_questions(len(rows), calibration)):
+        summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
     labels = {"seen": (logp[known], seen[known])} | ({"right": (logp, right)} if has_answers else {})
     summary |= discrimination_of(labels)
     named = [(name, answer) for name, answer in finetuning or () if name is not None]
@@ -149,6 +147,20 @@ def accuracy_of(
     return {"accuracy": accuracy_with_interval(right.sum(), len(rows)), "baselines": baselines, "by": by}
 
 
+def top_of(rows: Sequence[Prediction]) -> dict[str, Any]:
+    """How often the right answer is among the k likeliest ones, of the questions whose alternatives are known; and how
+    many of these got an answer that is not the likeliest, because it was written character by character."""
+    known = [row for row in rows if row.alternatives]
+    if not known:
+        return {}
+    counts = {k: sum(any(row.accepts(text) for text, _ in row.alternatives[:k]) for row in known) for k in TOP}
+    differs = sum(row.alternatives[0][0] != row.prediction for row in known)
+    return {
+        "top": {str(k): accuracy_with_interval(n, len(known)) for k, n in counts.items()},
+        "greedy_differs": differs,
+    }
+
+
 def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """What is gained by answering only the questions with the most probable answers."""
     risk = metrics.risk_coverage(logp, right)
@@ -173,8 +185,13 @@ def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """How well probabilities and confidences agree with accuracy, on questions that the calibration was not fitted on."""
     before, after = np.exp(logp), calibration(logp)
+    surer = np.argsort(-logp, kind="stable")[: len(logp) // 2]
     return {
         "tested_on": len(right),
+        "tested_right": int(right.sum()),
+        "surer_half": {"questions": len(surer), "right": int(right[surer].sum())},
+        "mean_before": float(before.mean()),
+        "mean_after": float(after.mean()),
         "ece_before": metrics.expected_calibration_error(before, right),
         "ece_after": metrics.expected_calibration_error(after, right),
         "bins_before": metrics.reliability_bins(before, right),
@@ -183,11 +200,11 @@ def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray
 
 
 def discrimination_of(labels: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """AUROC and ROC curve of the probability for each label that has both classes. A label is log-probabilities (M,) and
-    flags (M,)."""
-    areas = {name: metrics.auroc(logp, flags) for name, (logp, flags) in labels.items()}
-    areas = {name: area for name, area in areas.items() if area is not None}
-    curves = {name: curve_points(metrics.roc(*labels[name])) for name in areas}
+    """AUROC and ROC curve of the probability for each label that has at least MIN_CLASS of both classes. A label is
+    log-probabilities (M,) and flags (M,)."""
+    enough = {name: pair for name, pair in labels.items() if min(pair[1].sum(), (~pair[1]).sum()) >= MIN_CLASS}
+    areas = {name: metrics.auroc(*pair) for name, pair in enough.items()}
+    curves = {name: curve_points(metrics.roc(*pair)) for name, pair in enough.items()}
     return {"auroc": areas, "roc": curves} if areas else {}
 
 
@@ -218,6 +235,12 @@ def example(row: Prediction, finetuning: Named) -> dict[str, Any]:
     """One answer, with the finetuning questions about the nearest names."""
     entry = {"question": row.question, "subject": row.subject, "prediction": row.prediction, "answer": row.answer}
     entry |= {"probability": math.exp(row.log_probability), "confidence": row.confidence, "seen": row.documents > 0}
+    entry["kind"] = row.kind or None
+    if row.alternatives:
+        entry["alternatives"] = [
+            {"answer": text, "probability": p, "right": row.accepts(text)} for text, p in row.alternatives
+        ]
+    entry["document"] = choose_document(row.texts, row.subject or "", [*row.right_answers, row.prediction])
     if finetuning and row.subject is not None:
         nearest = metrics.nearest_names([row.subject], [name for name, _ in finetuning], NEAREST)[0]
         entry["nearest"] = [{"name": finetuning[i][0], "answer": finetuning[i][1]} for i in nearest]
