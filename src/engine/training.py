@@ -80,29 +80,34 @@ def train_alone(args: Namespace) -> None:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
-    known = {"processes": distributed.world_size(), "first_position": find_start_position(args, dataset)}
-    if names:
-        known |= {"longest_answer": max(map(len, names.answers)), "usual_answer": most_frequent(names.answers)}
-        known["wording"] = wording.record()
+    known = facts(args, run, dataset, names, wording)
     monitor = watch(args, phase, trainer, before, corpus, evaluation, wording, known) if first else None
     try:
-        with (
-            report_failures(trainer),
-            graceful_shutdown(trainer),
-            monitor.writer if first else contextlib.nullcontext(),
-        ):
+        writer = monitor.writer if first else contextlib.nullcontext()
+        with report_failures(trainer), graceful_shutdown(trainer), writer:
             trainer.train()
             if monitor:
                 log_results(args, phase, trainer, monitor)
     finally:
         distributed.finish()
     if monitor:
-        if reading := reading_of(dataset):
-            known["reading"] = reading
-            if not reading.get("viewable", 1):  # no view could be made
-                known["recipe"] = run["recipe"] | {"cloze_share": 0.0}
         record_results(args, trainer, run | known)
         print(summary(args, trainer, monitor.score))
+
+
+def facts(
+    args: Namespace, run: dict[str, Any], dataset: Dataset, names: NameDataset | None, wording: Wording
+) -> dict[str, Any]:
+    """What the metadata say of the data that `run` reads."""
+    known = {"processes": distributed.world_size(), "first_position": find_start_position(args, dataset)}
+    if names:
+        known |= {"longest_answer": max(map(len, names.answers)), "usual_answer": most_frequent(names.answers)}
+        known["wording"] = wording.record()
+    if reading := reading_of(dataset):
+        known["reading"] = reading
+        if not reading.get("viewable", 1):  # no view could be made
+            known["recipe"] = run["recipe"] | {"cloze_share": 0.0}
+    return known
 
 
 def watch(
@@ -264,12 +269,12 @@ def fingerprint(
 
 def log_results(args: Namespace, phase: Phase, trainer: Trainer, monitor: Monitor) -> None:
     """The run's row in TensorBoard's table of runs."""
-    settings = {name: getattr(args, name) for name in ("variant", "recipe", "seed")} | phase.record()
-    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": None}
+    asked = {name: getattr(args, name) for name in ("variant", "recipe", "seed")}
+    metrics = {"final/dev_accuracy": None, "final/loss": trainer.mean_loss}
     if monitor.score:
         total, correct = monitor.score
         metrics["final/dev_accuracy"] = correct / total
-    monitor.writer.add_table_row(settings, metrics, trainer.steps)
+    monitor.writer.add_table_row(asked | phase.record(), metrics, trainer.steps, first=[*asked, "lr", "muon_lr"])
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:
