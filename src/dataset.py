@@ -75,6 +75,14 @@ def shift(rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     return rows[:, :-1], rows[:, 1:]
 
 
+def check_characters(data: str, first_line: int = 1) -> None:
+    """Raises InputError, naming the line, when a corpus holds the mask or the pad character."""
+    for char in (PAD_CHAR, MASK_CHAR):
+        if char in data:
+            line = first_line + data.count("\n", 0, data.index(char))
+            raise InputError(f"line {line}: the corpus holds the character {char}, which has a meaning here")
+
+
 class CharCorruptionDataset(Dataset):
     """Span corruption: a span of a document is masked, and the model writes it at the end (assignment 4, part e; a
     simple case of T5, Raffel et al. 2020, section 3.1.4).
@@ -91,22 +99,22 @@ class CharCorruptionDataset(Dataset):
     """
 
     start_position = 0  # the position of a document's first character
+    form = "lines"  # how the documents were told apart in their file (see documents.py)
 
-    def __init__(self, data: str, block_size: int):
-        """`data` is the whole corpus. Raises InputError when it is empty, or holds the mask or the pad character."""
+    def __init__(self, data: str, block_size: int, added: str = ""):
+        """`data` is the whole corpus. `added` are characters that the vocabulary has in addition to those of `data`. Raises
+        InputError when the corpus is empty, or holds the mask or the pad character."""
         if block_size < 5:
             raise ValueError(f"block_size {block_size} is too small for a document of 4 characters")
         if not data.strip():
             raise InputError("the corpus is empty")
+        check_characters(data)
         self.PAD_CHAR, self.MASK_CHAR = PAD_CHAR, MASK_CHAR
         self.block_size = block_size
         self.max_chars = block_size * 7 // 8  # how much of a document is read
         self.data = data.removesuffix("\n").split("\n")  # the documents
-        symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data))]
-        for char in (PAD_CHAR, MASK_CHAR):
-            if symbols.count(char) > 1:
-                line = data.count("\n", 0, data.index(char)) + 1
-                raise InputError(f"line {line}: the corpus holds the character {char}, which has a meaning here")
+        self.added = added
+        symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data).union(added))]
         self.stoi = {char: i for i, char in enumerate(symbols)}
         self.itos = dict(enumerate(symbols))
         self.vocab_size = len(symbols)
@@ -158,12 +166,19 @@ class CharCorruptionDataset(Dataset):
         sums = np.where(n < 4, n * (most - 3), n * (n + 1) // 2 - 6 + n * (most - n))  # over r = 4, 5, ..., most
         return float(sums.mean()) / (most - 3)
 
-    def corrupt(self, indices: np.ndarray, rng: np.random.Generator, max_chars: int | None = None) -> np.ndarray:
+    def corrupt(
+        self,
+        indices: np.ndarray,
+        rng: np.random.Generator,
+        max_chars: int | None = None,
+        begins: np.ndarray | int = 0,
+    ) -> np.ndarray:
         """The strings of `block_size + 1` characters described above, as indices, one row for each document. At most
-        `max_chars` characters of a document are read, by default 7/8 of the block size."""
+        `max_chars` characters of a document are read, by default 7/8 of the block size, from character `begins` (B,) on."""
         column = (len(indices), 1)
+        starts, rest = self.starts[indices] + begins, self.lengths[indices] - begins
         most = max_chars or self.max_chars
-        length = np.minimum(self.lengths[indices, None], rng.integers(4, most, column, endpoint=True))
+        length = np.minimum(rest[:, None], rng.integers(4, most, column, endpoint=True))
         # Uniform between 1 and half the length less 1, then rounded up or down at random, so that the mean is exactly
         # a quarter. Under four characters that is impossible: one character is masked, if there is one.
         masked = np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)
@@ -175,7 +190,7 @@ class CharCorruptionDataset(Dataset):
         second = length - masked + 1  # position of the second MASK; the first is at `start`
         prefix, suffix, content = t, t - 1 + masked, t - 1 - second + start  # what is at t, if it is one of these
         source = np.where(t < start, prefix, np.where(t < second, suffix, content))
-        source = self.starts[indices, None] + np.clip(source, 0, np.maximum(length - 1, 0))
+        source = starts[:, None] + np.clip(source, 0, np.maximum(length - 1, 0))
         rows = self.tokens[np.minimum(source, len(self.tokens) - 1)]
         rows[(t == start) | (t == second)] = MASK
         rows[t > length + 1] = PAD

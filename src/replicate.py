@@ -82,6 +82,8 @@ def train(*words: object, path: Path, **flags: object) -> dict[str, Any]:
     sizes = find_sizes(args)
     made_as = metadata | metadata.get("model", {})
     for name, value in (requested_run(args, sizes) | asdict(sizes)).items():
+        if name == "recipe" and (metadata.get("reading") or {}).get("viewable") == 0:
+            value = value | {"cloze_share": 0.0}  # no view could be made
         if made_as.get(name) != value:
             raise InputError(f"{path}: was made with another {name}; remove it and {file}, to train again")
     return metadata

@@ -19,8 +19,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from engine.cli import Parser, bounded, nonempty_path, plain_name, run_main
-from engine.files import is_main_process
+from engine.cli import Parser, bounded, nonempty_path, plain_name, run_main, symbols
+from engine.files import AUTO, FORMS, is_main_process
 from engine.sizes import LIMITS, Sizes
 from recipe import RECIPES, WIDTH
 from variants import VARIANTS
@@ -36,20 +36,22 @@ RUN = ("resume", "overwrite", "save_minutes", "tb_expt_name", "num_workers", "dt
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
-                  "the model": SIZES, "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
+                  "corpus": ["documents", "add_symbols"], "the model": SIZES,
+                   "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
                  ["finetune_lr"]),
     "finetune": ("train a model on questions, after pretraining or from scratch",
                  ["finetune_corpus_path", "writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
-                  "the model": SIZES, "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
+                  "corpus": ["documents", "add_symbols"], "the model": SIZES,
+                   "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
                  ["pretrain_lr"]),
     "evaluate": ("answer the questions of a file, one prediction a line",
                  ["reading_params_path", "eval_corpus_path", "outputs_path"],
                  {"report and confidence": ["report_path", "finetune_corpus_path", "abstain", "calibration_path"],
-                  "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]},
+                  "corpus": ["documents"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]},
                  ["pretrain_lr", "finetune_lr", "tb_expt_name"]),
     "ask": ("answer questions or names, typed or given: the likeliest answers, and what was read", ["reading_params_path"],
-            {"output": ["json", "calibration_path"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]}, []),
+            {"output": ["json", "calibration_path"], "corpus": ["documents"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]}, []),
 }  # fmt: skip
 
 
@@ -92,6 +94,11 @@ def flag(name: str, command: str) -> dict[str, Any]:
                                     "used"},
         "trust_buffers": {"action": "store_true", "default": None,
                           "help": "use mask and rope_cache of R even if they are wrong"},
+        "documents": {"choices": [AUTO, *FORMS], "help": "what a document is: a line, a "
+                      "paragraph between blank lines, a .txt file of a folder, a JSON line with text and title; default: as in R, "
+                      "else auto, which finds out"},
+        "add_symbols": {"type": symbols, "metavar": "TEXT", "help": "characters that the vocabulary gets besides those of the "
+                        "corpus"},
         "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
                    "other flags override one by one; default fast"},
@@ -123,8 +130,8 @@ def make_parser() -> Parser:
                                       usage=f"%(prog)s VARIANT CORPUS {usage} [flags]",
                                       formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32))  # fmt: skip
         command.add_argument("variant", choices=list(VARIANTS), metavar="VARIANT", help=", ".join(VARIANTS))
-        command.add_argument("pretrain_corpus_path", type=nonempty_path, metavar="CORPUS", help="the pretraining corpus, which defines the "
-                             "vocabulary (also found at the repository's top and in data/)")  # fmt: skip
+        command.add_argument("pretrain_corpus_path", type=nonempty_path, metavar="CORPUS", help="the pretraining corpus, a file or a folder of "
+                             ".txt files, which defines the vocabulary (also found at the repository's top and in data/)")  # fmt: skip
         for title, flags in ({"needed": needed} | groups).items():
             group = command.add_argument_group(title)
             for each in flags:
@@ -153,6 +160,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error("evaluate has no use for --finetune_corpus_path without --report_path")
         if args.calibration_path is not None and args.abstain is None:
             parser.error("evaluate has no use for --calibration_path without --abstain or --report_path")
+    if getattr(args, "add_symbols", None) and args.reading_params_path:
+        parser.error(
+            f"{args.function} has no use for --add_symbols with --reading_params_path, whose vocabulary it keeps"
+        )
     return args
 
 

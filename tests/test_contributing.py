@@ -14,7 +14,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import replicate
 from attention import CausalSelfAttention
-from cloze import titles_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine.files import ROOT
 from engine.inputs import load_corpus
@@ -24,6 +23,7 @@ from evaluation.compare import compare
 from evaluation.statistics import STATISTICS, Statistic
 from model import GPT, GPTConfig
 from recipe import RECIPES
+from titles import titles_of
 from variants import VARIANTS, Variant
 from wording import find_wording
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from cloze import WORD, ClozeDataset, MixedDataset, split_title
+from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset, pack
 from engine.files import InputError
 from questions import encode_question
+from titles import WORD, split_title
 from vocabulary import MASK, PAD
 
 ROOT = Path(__file__).parent.parent
@@ -260,8 +261,8 @@ def test_views_are_the_documents_own_words(monkeypatch):
 
 
 def test_what_a_gap_prefers():
-    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title, or
-    behind what span corruption reads."""
+    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title, or,
+    where most of the corpus fits in the block, behind what span corruption reads."""
     documents = "Ada Kern. Born in Rome, New Oslo, on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
     corpus = CharCorruptionDataset(documents, 128)
     _, words, salient, gap_cdf, _ = ClozeDataset(corpus, share=1.0).documents[0]
@@ -273,7 +274,7 @@ def test_what_a_gap_prefers():
     assert kinds == [("Born", few), ("in", few), ("Rome", 1), ("New", 1), ("Oslo", 1), ("on", few), ("7", number),
                      ("May", number), ("1901", number), ("Kern", few), ("was", few), ("the", few), ("May", 1), ("queen", few)]  # fmt: skip
     assert salient == [weight > few for _, weight in kinds]
-    short = ClozeDataset(CharCorruptionDataset(documents, 36)).documents[0]  # it reads 31 characters: up to New
+    short = ClozeDataset(CharCorruptionDataset(documents + 20 * "\nBob. He .", 36)).documents[0]  # it reads up to New
     assert np.diff(short[3], prepend=0)[2:5] / short[3][0] == pytest.approx([1 / few, 1 / few, 1])
     asked = ClozeDataset(corpus, answers=["Rome, Italy", "Queen on"], answer_weight=7.0)  # of these words, only names
     ratio = np.diff(asked.documents[0][3], prepend=0) / weights
@@ -409,6 +410,11 @@ TITLES = {
     "A. A. Milne. A. A. Milne was a writer .": "A. A. Milne",
     "J. E. P. Aldous. Born in Rome .": "J. E. P. Aldous",
     "Ann-Marie. Ann was born in Oslo. Marie was not .": "Ann-Marie",
+    "R.E.M. R.E.M. was a band. It was known .": "R.E.M",
+    "Oz: a land far away. Its capital is Emerald City .": "Oz",
+    "Oz – a land. Its capital is Emerald City .": "Oz",
+    "What? A film. It was made in 1972 .": "What",
+    "St. Lucia\tAn island. Its capital is Castries .": "St. Lucia",
 }
 
 

@@ -34,7 +34,7 @@ from engine.cli import run_main
 from engine.files import ROOT
 from engine.sizes import Sizes
 from model import GPTConfig
-from questions import readable
+from vocabulary import without_accents
 
 sys.path.insert(0, str(ROOT))
 import london_baseline
@@ -275,7 +275,7 @@ def well_formed(content, answers=(True, False)):
 def is_question(question, answer=""):
     """Whether the model can read this, and has read its characters before. Others than ASCII ones may be missing, if they
     are less than half."""
-    kept = readable(question)
+    kept = without_accents(question)
     known = [char for char in kept if ord(char) < 128 or char in VOCABULARY]
     fits = len(known) + 1 < Sizes.block_size and len(known) + len(answer.strip()) + 2 <= Sizes.block_size
     return fits and 2 * len(known) >= len(kept) and {*known, *answer.strip()} <= VOCABULARY
@@ -386,6 +386,80 @@ def test_long_questions(piece, before):
     files = {"wiki.txt": WIKI, "t.tsv": content, "r": b""}
     code, err, _ = attempt(files, *EVALUATE, writes=["o"])
     assert code == 2 and len(err) < 1000
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Corpora of other forms
+
+JSON_LINES = (
+    b'{"title": "Ada Kern", "text": "Ada Kern was born in Rome ?"}\n{"text": "Where Zo\xc3\xab, Bob Lund: Oslo"}\n'
+)
+PARAGRAPHS = b"Ada Kern\nAda Kern was born in Rome ?\n\nBob Lund\nBob Lund was born\nin Oslo ?\n\nWhere\n"
+FORMS = ["auto", "lines", "paragraphs", "files", "json"]
+
+
+@tried(40, 300, content=texts(WIKI, JSON_LINES, PARAGRAPHS), form=st.sampled_from(FORMS))
+def test_corpora_of_other_forms(content, form):
+    """A run ends well, and says of which form the corpus is; or one line names the corpus."""
+    words = [*PRETRAIN, "--documents", form]
+    code, err, after = attempt({"wiki.txt": content}, *words, kind="test_corpora_of_other_forms")
+    assert code == 0 or "wiki.txt" in err
+    if form in ("lines", "auto"):
+        assert code == 0 or not is_corpus(content) or form == "auto" and content.lstrip()[:1] == b"{"
+    if code == 0:
+        assert json.loads(after["w.json"])["documents"] in ([form] if form != "auto" else FORMS)
+
+
+@tried(
+    20, 200, pieces=st.lists(texts(WIKI, PARAGRAPHS), max_size=3), names=st.permutations(["a", "B", "\u00e9", "c d"])
+)
+def test_folders_as_corpora(pieces, names):
+    """Of any files. What is refused names one of them, or the folder."""
+    with placed({"folder": None}):
+        for name, content in zip(names, pieces):
+            Path("folder", f"{name}.txt").write_bytes(content)
+        before = contents()
+        words = [*PRETRAIN[:2], "folder", *PRETRAIN[3:]]
+        code, err = execute(run.main, "run.py", *words)
+        after = contents()
+    TRIED["test_folders_as_corpora"] += 1
+    REFUSED["test_folders_as_corpora"] += code != 0
+    judge(code, err, before, after, "run.py", ("w", "w.json"))
+    readable = [decoded(content) for content in pieces]
+    fine = all(text is not None and MASK not in text and PAD not in text for text in readable)
+    assert (code == 0) == (fine and any(text.strip() for text in readable))
+    assert code == 0 or "folder" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([*PRETRAIN, "--documents", "files"], "wiki.txt: is no folder"),
+        ([*PRETRAIN, "--documents", "json"], "wiki.txt, line 1: is no JSON object"),
+        ([*PRETRAIN, "--documents", "pages"], "choose from"),
+        ([*PRETRAIN[:2], "folder", *PRETRAIN[3:]], "folder: has no .txt file"),
+        ([*PRETRAIN[:2], "full", *PRETRAIN[3:], "--writing_params_path", "full/w.txt"], "full/w.txt: would be read as"),
+        ([*PRETRAIN[:2], "full", *PRETRAIN[3:], "--writing_params_path", "full/a.txt"], "full/a.txt: would be read as"),
+        ([*EVALUATE[:2], "full", *EVALUATE[3:], "--outputs_path", "full/o.TXT"], "full/o.TXT: would be read as"),
+        ([*EVALUATE[:2], "full", *EVALUATE[3:]], "r: holds a different vocabulary"),
+        ([*FINETUNE, "--finetune_corpus_path", "full"], "full: cannot be read"),
+        ([*PRETRAIN, "--add_symbols", ""], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", MASK], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", "\udcff"], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", "a\nb"], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", "Q", "--reading_params_path", "r"], "no use for --add_symbols with"),
+        ([*FINETUNE, "--add_symbols", "Q", "--reading_params_path", "r"], "no use for --add_symbols with"),
+        ([*EVALUATE, "--add_symbols", "Q"], "evaluate has no use for --add_symbols"),
+    ],
+    ids=lambda value: ascii(" ".join(value[-2:])) if isinstance(value, list) else "",
+)
+def test_corpora_and_symbols_that_are_refused(words, message):
+    with placed({"wiki.txt": WIKI, "t.tsv": TRAIN, "r": good_params(), "folder": None, "full": None}):
+        Path("full", "a.txt").write_bytes(WIKI + b" QXJ")
+        before = contents()
+        code, err = execute(run.main, "run.py", *words)
+        assert code == 2 and err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
+        assert contents() == before
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -629,9 +703,12 @@ json_values = st.recursive(
 def records(draw):
     """Records of `good_params`, damaged or hostile."""
     record = {"function": "pretrain", "variant": "vanilla", "params": hashlib.sha256(good_params()).hexdigest()}
+    record |= {"documents": "lines", "symbols": ""}
     odd = json_values | st.sampled_from(["\ud800", "a\nb", "\x1b[2J", "x" * 100_000, "rope", [[]] * 1000])
     for _ in range(draw(st.integers(1, 2))):
-        record[draw(st.sampled_from(["variant", "variant", "vocabulary", "params", "x", "variant"]))] = draw(odd)
+        record[draw(st.sampled_from(["variant", "variant", "vocabulary", "params", "x", "documents", "symbols"]))] = (
+            draw(odd)
+        )
     if draw(st.integers(0, 3)):
         return json.dumps(record).encode()
     if draw(st.booleans()):
@@ -657,6 +734,8 @@ def test_records(record, how):
         assert code == 0  # it is none of these parameters
     elif variant != "vanilla":
         assert code == 2
+    elif "vocabulary" not in found and found.get("symbols", "") == "" and found.get("documents") in (None, "lines", 5):
+        assert code == 0
 
 
 LONG = ("--max_epochs", "3", "--save_minutes", "0")
@@ -826,6 +905,8 @@ FLAGS = {
     **{name: [*NUMBERS, "16", "17", "128"] for name in ("n_layer", "n_head", "n_embd", "block_size")},
     **dict.fromkeys(["tb_expt_name", "dtype", "compile", "recipe"], WORDS),
     "device": DEVICES,
+    "documents": [*FORMS, "", "AUTO", "\udcff"],
+    "add_symbols": ["?", "Q\u00e9", "a a", "", MASK, "\udcff", "\n"],
 }  # fmt: skip
 
 

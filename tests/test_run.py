@@ -249,7 +249,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         (("pretrain", "vanilla", "empty.txt", *PRETRAIN[3:]), "empty.txt: the corpus is empty"),
         (("pretrain", "vanilla", "latin1.txt", *PRETRAIN[3:]), "latin1.txt, line 2"),
         (("pretrain", "vanilla", "mask.txt", *PRETRAIN[3:]), "mask.txt, line 2"),
-        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "cannot be read"),
+        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "latin1.txt, line 2: not UTF-8"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),

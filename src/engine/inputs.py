@@ -8,14 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from cloze import titles_of
 from dataset import CharCorruptionDataset, NameDataset, readable_questions
+from documents import read_documents
 from engine import checkpoint, parameters
-from engine.files import InputError, check_writable, describe, find_corpus, naming_file, read_text, warn
+from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
 from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import encode_question, read_rows, read_training_rows
+from questions import accepted, encode_question, read_rows, read_training_rows
+from titles import titles_of
 from utils import set_seed
+from vocabulary import without_accents
 from wording import Wording, find_wording
 
 
@@ -37,14 +39,29 @@ def find_sizes(args: Namespace) -> Sizes:
     return choose_sizes(args, {}, "")
 
 
-def load_corpus(path: str, block_size: int = Sizes.block_size) -> CharCorruptionDataset:
-    """The pretraining corpus, for a model of this block size. Raises InputError when it cannot be used."""
+def load_corpus(
+    path: str, block_size: int = Sizes.block_size, form: str = AUTO, added: str = ""
+) -> CharCorruptionDataset:
+    """The pretraining corpus, a file or a folder of .txt files, for a model of this block size. `form` is how its documents
+    are told apart (documents.py), `added` are characters that the vocabulary has besides those of the corpus. Raises
+    InputError when it cannot be used."""
     found = find_corpus(path)
-    text = read_text(found)
+    text, form = read_documents(found, form)
     with naming_file(found):
-        corpus = CharCorruptionDataset(text, block_size)
-    print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {corpus.vocab_size} symbols")
+        corpus = CharCorruptionDataset(text, block_size, added)
+    corpus.form = form
+    kind = FORMS[form]
+    print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {kind}, {corpus.vocab_size} symbols")
     return corpus
+
+
+def load_recorded_corpus(args: Namespace, block_size: int) -> CharCorruptionDataset:
+    """The corpus of a command, as it was read when --reading_params_path was made, unless flags say otherwise."""
+    made = args.reading_params_path and checkpoint.read_metadata(args.reading_params_path) or {}
+    form = made.get("documents", "lines") if made else AUTO  # older metadata does not say it
+    form = args.documents or (form if form in list(FORMS) else AUTO)
+    added = getattr(args, "add_symbols", None) or (made["symbols"] if isinstance(made.get("symbols"), str) else "")
+    return load_corpus(args.pretrain_corpus_path, block_size, form, added)
 
 
 def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording, list[str]]:
@@ -81,6 +98,12 @@ def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
     print(f"Questions: {describe(found)}: {len(rows):,}")
     answers = [row.answer for row in rows] if rows[0].answer else None
     return Questions([row.question for row in rows], answers, prompts, problems)
+
+
+def missing_symbols(questions: Questions, corpus: CharCorruptionDataset) -> str:
+    """The characters of the questions and of their answers that the vocabulary lacks."""
+    answers = (right for answer in questions.answers or () for right in accepted(answer))
+    return "".join(sorted(set().union(*map(without_accents, questions.texts), *answers) - corpus.stoi.keys()))
 
 
 def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:

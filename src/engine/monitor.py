@@ -13,12 +13,13 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from cloze import MixedDataset, titles_of, views_of
+from cloze import MixedDataset, views_of
 from dataset import CharCorruptionDataset, NameDataset, pack, shift
 from engine.writer import RobustWriter
 from evaluation import probes
 from generation import generate, generate_answers
 from questions import MAX_ANSWER, accepted, score
+from titles import titles_of
 from trainer import Trainer
 from vocabulary import MASK, decode
 from wording import COURSE, Wording, find_wording
@@ -65,10 +66,11 @@ class Monitor:
         start_position: int = 0,
         longest_answer: int = 0,
         known: Wording = COURSE,
+        start_positions: np.ndarray | None = None,
     ):
         """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
-        as in training. Answers may be as long as the `longest_answer` of finetuning, in characters, and at least MAX_ANSWER.
-        `known` is how its questions are worded."""
+        as in training; if that differs, document i begins at `start_positions[i]`. Answers may be as long as the
+        `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.answers, self.prompts = answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
@@ -122,11 +124,11 @@ class Monitor:
 
 def held_out_loss(dataset: Dataset, corpus: CharCorruptionDataset) -> dict[str, Sequence[torch.Tensor]]:
     """The documents whose loss is logged, as a batch, by the name of that loss. None if training reads only questions."""
-    rng = np.random.default_rng(0)
-    chosen = rng.permutation(len(corpus))[:HELD_OUT]
+    rng, views = np.random.default_rng(0), views_of(dataset)
+    chosen = rng.permutation(len(views or corpus))[:HELD_OUT]
     if isinstance(dataset, NameDataset):
         return {}
-    if views := views_of(dataset):
+    if views:
         return {"heldout/view_loss": pack(*views.examples(chosen, rng))}
     return {"heldout/span_corruption_loss": pack(*shift(corpus.corrupt(chosen, rng)))}
 
@@ -137,9 +139,9 @@ def document_samples(dataset: Dataset, corpus: CharCorruptionDataset) -> list[Sa
     if isinstance(dataset, NameDataset):
         return []
     rng, views, samples = np.random.default_rng(1), views_of(dataset), []
-    for i in rng.permutation(len(corpus))[:HELD_OUT].tolist():
+    for i in rng.permutation(len(views or corpus))[:HELD_OUT].tolist():
         view = views.prompt(i, rng) if views else None
-        prompt, missing = view or corpus.prompt(i, rng)
+        prompt, missing = view or corpus.prompt(views.windows[i].document if views else i, rng)
         if len(missing):
             texts = decode(prompt, corpus.itos), [decode(missing, corpus.itos)]
             samples.append(Sample(prompt.tolist(), *texts, views.start_position if view else 0, bool(view)))

@@ -13,6 +13,8 @@ from engine.sizes import Sizes
 from recipe import Phase, choose_phase
 from trainer import Trainer
 
+LACKING = {"documents": "lines", "symbols": ""}  # what older checkpoints do not say
+
 
 def should_resume(args: Namespace) -> bool:
     """Whether the command continues a run. Raises InputError when it would begin a new one where an unfinished one is, or,
@@ -57,7 +59,7 @@ def resume(args: Namespace, sizes: Sizes, trainer: Trainer, run: dict[str, Any])
             raise InputError(f"{params}: is not what the run of {path} has written, so it cannot be trained further")
         run = run | {"recipe": shorter_recipe(args, sizes, before["recipe"].get("epochs"))}
     for name, now in run.items():
-        then = before.get(name)
+        then = before.get(name, LACKING.get(name))
         if equal(then, now) or name == "title_positions":
             continue
         if isinstance(now, dict) and isinstance(then, dict):

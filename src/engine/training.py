@@ -20,13 +20,15 @@ from engine.inputs import (
     Questions,
     check_training_outputs,
     find_sizes,
-    load_corpus,
     load_finetuning,
     load_questions,
+    load_recorded_corpus,
     make_model,
+    missing_symbols,
     warn_of_unreadable,
 )
 from engine.monitor import Monitor
+from engine.reading import reading_of, report_reading
 from engine.resuming import extensions, is_finished, resume, should_resume
 from engine.sizes import Sizes
 from engine.stopping import graceful_shutdown, report_failures
@@ -51,7 +53,7 @@ def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
     resumed = is_main_process() and should_resume(args)
     sizes = find_sizes(args)
-    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+    corpus = load_recorded_corpus(args, sizes.block_size)
     names, wording, problems = None, COURSE, []
     if args.function == "finetune":
         names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
@@ -73,7 +75,7 @@ def train_alone(args: Namespace) -> None:
         views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
         run["title_positions"] = views.positions
     config.run.update(run)
-    warn_of_input(args, dataset, names, wording, problems, evaluation)
+    warn_of_input(args, corpus, dataset, names, wording, problems, evaluation)
     if before:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
@@ -95,6 +97,10 @@ def train_alone(args: Namespace) -> None:
     finally:
         distributed.finish()
     if monitor:
+        if reading := reading_of(dataset):
+            known["reading"] = reading
+            if not reading.get("viewable", 1):  # no view could be made
+                known["recipe"] = run["recipe"] | {"cloze_share": 0.0}
         record_results(args, trainer, run | known)
         print(summary(args, trainer, monitor.score))
 
@@ -136,20 +142,26 @@ def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> 
 
 def warn_of_input(
     args: Namespace,
+    corpus: CharCorruptionDataset,
     dataset: Dataset,
     names: NameDataset | None,
     wording: Wording,
     problems: list[str],
     evaluation: Questions | None,
 ) -> None:
-    """Warns on stderr of what is probably not meant: few views, unreadable questions (`problems` are those of finetuning),
-    unknown subjects, another recipe than in pretraining."""
-    if isinstance(dataset, ClozeDataset):
-        report_views(dataset)
+    """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
+    finetuning), unknown subjects, another recipe than in pretraining."""
+    if args.function == "pretrain":
+        report_reading(reading_of(dataset), corpus.max_chars)
     if names:
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_wording(names.questions, wording, args.finetune_corpus_path)
-    if evaluation:
+    missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
+    if missing:
+        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
+        wanted = shlex.quote(missing + corpus.added)
+        warn(f"{args.eval_corpus_path}: {text}; --add_symbols {wanted} adds what is missing")
+    elif evaluation:
         warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     if args.reading_params_path:
         checkpoint.warn_of_unknown_vocabulary(args.reading_params_path)
@@ -175,15 +187,6 @@ def build_dataset(
     positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
     documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
-
-
-def report_views(dataset: ClozeDataset) -> None:
-    """Says how many documents are read as views, and warns when most are not."""
-    viewable, total = dataset.count_viewable(), len(dataset)
-    print(f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted")
-    if 2 * viewable < total:
-        text = f"only {viewable:,} of {total:,} documents begin with a title and a full stop, colon or dash, which views need"
-        warn(f"{text}; put a title in front of each, or use --recipe handout")
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
@@ -248,6 +251,8 @@ def fingerprint(
     return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
         "vocabulary": parameters.vocabulary_digest(corpus.itos),
+        "documents": corpus.form,
+        "symbols": corpus.added,
         "model": shape,
         "title_positions": views.positions if (views := views_of(dataset)) else None,
     }

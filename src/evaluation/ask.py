@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cloze import split_title
 from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_vocabulary
 from engine.devices import choose_device
 from engine.files import InputError
-from engine.inputs import find_sizes, load_corpus, make_model
+from engine.inputs import find_sizes, load_recorded_corpus, make_model
 from evaluation.excerpts import excerpt
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
@@ -25,6 +24,7 @@ from evaluation.scoring import documents_by_subject, find_answer
 from generation import BATCH, likeliest_answers
 from model import GPT
 from questions import MAX_ANSWER, encode_question
+from titles import split_title
 from vocabulary import MASK, decode
 from wording import COURSE, QUESTION_MARKS, Wording
 
@@ -37,7 +37,7 @@ def ask(args: Namespace) -> None:
     """Answers the questions of the command line, of a pipe (one a line), or of a prompt."""
     with contextlib.redirect_stdout(sys.stderr):  # what is read is said there, so that --json prints nothing else
         sizes = find_sizes(args)
-        corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+        corpus = load_recorded_corpus(args, sizes.block_size)
         model = make_model(args, corpus, sizes).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
     warn_of_unknown_vocabulary(args.reading_params_path)

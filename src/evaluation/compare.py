@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.files import InputError, check_writable, warn, write_atomically
+from engine.files import InputError, check_writable, warn, write_text
 from evaluation.metrics import percent
 from evaluation.mistakes import describe_kinds
 from evaluation.pages import coverage_chart, p_text, points, render, unbroken
@@ -58,7 +58,7 @@ def compare(folders: Sequence[str], out: str) -> None:
     for note in notes_of(runs):
         warn(note)
     print(*(f"{statistic.header}: {statistic.legend}" for statistic in STATISTICS), sep="\n", file=sys.stderr)
-    write_atomically(out, comparison_page(runs).encode())
+    write_text(out, comparison_page(runs))
     print(f"Comparison written to {out}")
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cloze import titles_of
 from dataset import CharCorruptionDataset
 from engine.checkpoint import (
     longest_answer,
@@ -26,8 +25,8 @@ from engine.files import InputError, describe, find_corpus, warn, write_lines
 from engine.inputs import (
     check_prediction_outputs,
     find_sizes,
-    load_corpus,
     load_questions,
+    load_recorded_corpus,
     make_model,
     warn_of_unreadable,
 )
@@ -46,6 +45,7 @@ from questions import (
     score,
     warn_of_wording,
 )
+from titles import titles_of
 from vocabulary import MASK, decode
 from wording import COURSE, Wording, find_wording
 
@@ -59,7 +59,7 @@ def evaluate(args: Namespace) -> None:
     check_prediction_outputs(args)
     keep_freed_memory()
     sizes = find_sizes(args)
-    corpus = load_corpus(args.pretrain_corpus_path, sizes.block_size)
+    corpus = load_recorded_corpus(args, sizes.block_size)
     found = find_corpus(args.eval_corpus_path)
     questions, answers, prompts, problems = load_questions(found, corpus)
     if not any(prompts):

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cloze import split_title
 from dataset import CharCorruptionDataset
 from engine.files import InputError
 from evaluation.metrics import accuracy_with_interval
@@ -25,6 +24,7 @@ from evaluation.scoring import documents_by_subject, find_answer
 from generation import generate
 from model import GPT
 from questions import accepted, encode_question, is_right
+from titles import split_title
 from vocabulary import MASK, decode, encode
 from wording import Wording
 

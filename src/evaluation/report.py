@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.files import InputError, check_writable, read_text, reason, write_atomically, write_lines
+from engine.files import InputError, check_writable, read_text, reason, write_lines, write_text
 from evaluation import mistakes
 from evaluation.calibration import Calibration
 from evaluation.pages import report_page
@@ -131,6 +131,6 @@ def write_report(
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     page = report_page(summary, rows)
     write_lines(os.path.join(folder, FILES[0]), prediction_lines(rows, abstain is not None))
-    write_atomically(os.path.join(folder, FILES[1]), text.encode())
-    write_atomically(os.path.join(folder, FILES[2]), page.encode())
+    write_text(os.path.join(folder, FILES[1]), text)
+    write_text(os.path.join(folder, FILES[2]), page)
     return summary

@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.files import InputError
 from questions import accepted, is_right
+from titles import split_title
 from vocabulary import without_accents
 from wording import COURSE, Wording
 
@@ -132,8 +133,6 @@ def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]
             *(name + end for end in (".", "?", "!", ":", " – ", " — ", " - ", "\t")),
             *([name + " "] if name[-1] in ".?!" else []),
         )
-
-    from cloze import split_title  # which imports torch
 
     by_first_word: dict[str, list[str]] = {}  # an index, so that no name is compared with every document
     without: dict[str, list[str]] = {}  # documents with accents in their title, by that without accents

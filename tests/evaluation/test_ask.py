@@ -14,7 +14,7 @@ from commands import PEOPLE, execute
 from dataset import NameDataset
 from engine.files import ROOT
 from engine.inputs import load_corpus
-from engine.parameters import save_params
+from engine.parameters import save_params, tag_vocabulary
 from model import GPT, GPTConfig
 from trainer import Trainer, TrainerConfig
 
@@ -33,6 +33,7 @@ def learned(tmp_path_factory):
         names = NameDataset(corpus, "\n".join(f"Where was {name} born?\t{place}" for name, place in PEOPLE))
         settings = TrainerConfig(max_epochs=120, batch_size=12, learning_rate=1e-2, device="cpu", dtype="float32")
         Trainer(model, names, None, settings).train()
+        tag_vocabulary(model, corpus.itos)
         save_params(model, "model")
         return Path("model").resolve()
 

@@ -11,7 +11,7 @@ from answers import check_page
 from commands import PEOPLE, contents, execute
 
 from engine.inputs import load_corpus
-from engine.parameters import load_params, save_params
+from engine.parameters import load_params, save_params, tag_vocabulary
 from evaluation import report
 from evaluation.probes import PROBES
 from generation import likeliest_answers
@@ -26,7 +26,10 @@ def folder(folder):
     questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
     Path("birth_dev.tsv").write_text("".join(questions[4:]), encoding="utf-8")
     torch.manual_seed(0)
-    save_params(GPT(GPTConfig(load_corpus("wiki.txt").vocab_size, 128)), "model")
+    corpus = load_corpus("wiki.txt")
+    model = GPT(GPTConfig(corpus.vocab_size, 128))
+    tag_vocabulary(model, corpus.itos)
+    save_params(model, "model")
     return folder
 
 
