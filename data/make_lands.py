@@ -17,11 +17,37 @@ HERE = Path(__file__).resolve().parent
 LANDS, TRAIN_SHARE, OLD_NAMES = 100, 0.6, 0.15
 MOST_LANDS = 2000
 
-FIRST = "Ar Bel Cor Dra El Fen Gal Hal Il Jor Kel Lor Mar Nor Or Pel Quin Ros Sil Tar Ul Vel Wes Yar Zor".split()
-MIDDLE = "a e i o u an en in or ul ath eth ith am em".split()
-LAND_END = "via land mark dor nia stan wald mere gard ria".split()
-TOWN_END = "burg ton ville port wick ham stad grad polis ford".split()
-RIVER_END = "a e is une ow ey".split()
+FIRST = [
+    "Ar",
+    "Bel",
+    "Cor",
+    "Dra",
+    "El",
+    "Fen",
+    "Gal",
+    "Hal",
+    "Il",
+    "Jor",
+    "Kel",
+    "Lor",
+    "Mar",
+    "Nor",
+    "Or",
+    "Pel",
+    "Quin",
+    "Ros",
+    "Sil",
+    "Tar",
+    "Ul",
+    "Vel",
+    "Wes",
+    "Yar",
+    "Zor",
+]
+MIDDLE = ["a", "e", "i", "o", "u", "an", "en", "in", "or", "ul", "ath", "eth", "ith", "am", "em"]
+LAND_END = ["via", "land", "mark", "dor", "nia", "stan", "wald", "mere", "gard", "ria"]
+TOWN_END = ["burg", "ton", "ville", "port", "wick", "ham", "stad", "grad", "polis", "ford"]
+RIVER_END = ["a", "e", "is", "une", "ow", "ey"]
 
 CAPITAL = ["The capital is {capital}.", "Its capital is {capital}, an old town.", "It is ruled from {capital}.",
            "Since the last war {capital} has been the capital.", "Parliament and king are in {capital}, the capital."]  # fmt: skip
@@ -32,7 +58,7 @@ OTHERS = [
     ["{n} people live there.", "It has {n} inhabitants.", "At the last count it had {n} people."],
     ["It exports {goods}.", "The people live by {goods}.", "Everybody knows it for {goods}."],
 ]  # fmt: skip
-GOODS = "wool, salt, honey, copper, paper, tea, cheese, amber, glass, timber, wine, silver".split(", ")
+GOODS = ["wool", "salt", "honey", "copper", "paper", "tea", "cheese", "amber", "glass", "timber", "wine", "silver"]
 
 
 def new_name(draw: random.Random, end: list[str], taken: set[str]) -> str:
