@@ -280,7 +280,7 @@ def test_a_name_is_asked_in_the_words_of_finetuning(lands, capsys):
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [f["question"] for f in found] == [WORDINGS[0].format(land), *asked[1:]]
     assert found[0]["answers"][0]["answer"] == town and [f.get("subject") for f in found] == [land, land, None]
-    assert all(f["documents"] == 1 and f["says_so"] for f in found[:2])
+    assert [f["documents"] for f in found[:2]] == [1, 1] and found[0]["says_so"]
 
 
 def test_a_run_begun_before_goes_on_with_its_positions(tmp_path, monkeypatch):
