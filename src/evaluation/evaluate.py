@@ -41,7 +41,6 @@ from questions import (
     NONE_READABLE,
     accepted,
     accuracy_line,
-    is_right,
     read_question_answers,
     score,
     warn_of_wording,
@@ -71,6 +70,8 @@ def evaluate(args: Namespace) -> None:
     files = {"parameters": args.reading_params_path, "questions": found, "finetuning questions": finetuning,
              "pretraining corpus": find_corpus(args.pretrain_corpus_path)}  # fmt: skip
     model = make_model(args, corpus, sizes).to(choose_device(args.device))
+    if args.report_path:
+        report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     learned = recorded_wording(args.reading_params_path)
     asked = [*questions, *(question for question, _ in pairs or ())]
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
@@ -97,26 +98,34 @@ def evaluate(args: Namespace) -> None:
     if answers is None:
         print(f"Predictions written to {args.outputs_path}; no targets provided")
     else:
-        print(accuracy_line(*score(answers, predictions)), *lines_by_template(wording, questions, answers, predictions),
-              sep="\n")  # fmt: skip
+        print_scores(wording, questions, answers, predictions)
     if args.abstain is not None:
-        text = calibration.abstention_text(calibration.abstention(rows, fitted, args.abstain))
-        print(text[0].upper() + text[1:])
+        print(calibration.abstention_text(calibration.abstention(rows, fitted, args.abstain)).capitalize())
     if args.report_path:
-        provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
         add_alternatives(rows, model, prompts, max_answer, corpus)
         probed = probe_model(args, model, corpus, questions, answers or (), wording)
-        known = [(wording.subject(question), answer) for question, answer in pairs or ()]
-        usual = usual_answer(args.reading_params_path) or (
-            LONDON if any(is_right(LONDON, a) for a in answers or ()) else None
-        )
-        report.write_report(
-            args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual,
-            corpus.data, training_phases(args.reading_params_path),
-        )  # fmt: skip
-        if pairs is None:
-            print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
-        print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
+        write_report(args, files, rows, corpus, [(wording.subject(q), a) for q, a in pairs or ()], fitted, probed)
+
+
+def write_report(
+    args: Namespace,
+    files: dict[str, Path | str | None],
+    rows: Sequence[scoring.Prediction],
+    corpus: CharCorruptionDataset,
+    finetuning: Sequence[tuple[str | None, str]],
+    fitted: calibration.Calibration | None,
+    probed: dict[str, Any],
+) -> None:
+    """Writes the report, with what the metadata of the parameters say."""
+    provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
+    usual = usual_answer(args.reading_params_path) or (LONDON if any(row.accepts(LONDON) for row in rows) else None)
+    report.write_report(
+        args.report_path, rows, corpus.max_chars, provenance, finetuning, fitted, args.abstain, probed, usual,
+        corpus.data, training_phases(args.reading_params_path),
+    )  # fmt: skip
+    if not finetuning:
+        print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")
+    print(f"Report written to {os.path.join(args.report_path, 'report.html')}")
 
 
 def find_calibration(args: Namespace, path: Path, answers: list[str] | None) -> calibration.Calibration | None:
@@ -145,16 +154,18 @@ def warn_of_impossible_answers(
         warn(f"{path}: {len(impossible)} of {len(answers)} answers can never be given, as {why}")
 
 
-def lines_by_template(
+def print_scores(
     wording: Wording, questions: Sequence[str], answers: Sequence[str], predictions: Sequence[str]
-) -> list[str]:
-    """The score of the questions of each template, the most frequent first, if there are several."""
+) -> None:
+    """Prints the score; if the questions follow several templates, that of each too, the most frequent first."""
+    print(accuracy_line(*score(answers, predictions)))
     groups: dict[str, list[tuple[str, str]]] = {}
     for question, *pair in zip(questions, answers, predictions):
         template = wording.template_of(question)
         groups.setdefault(str(template) if template else OTHER_WORDING, []).append(pair)
     by_size = sorted(groups.items(), key=lambda group: -len(group[1])) if len(groups) > 1 else []
-    return [f"  {name}  {accuracy_line(*score(*zip(*pairs)))}" for name, pairs in by_size]
+    for name, pairs in by_size:
+        print(f"  {name}  {accuracy_line(*score(*zip(*pairs)))}")
 
 
 def answer_in_batches(model: GPT, prompts: list[list[int]], max_answer: int) -> list[list[int]]:
