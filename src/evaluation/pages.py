@@ -17,7 +17,7 @@ from evaluation.calibration import abstention_text
 from evaluation.excerpts import Pieces, excerpt
 from evaluation.metrics import PRECISION, confidence_interval, percent
 from evaluation.probes import PROBES
-from evaluation.provenance import provenance_line
+from evaluation.provenance import phase_table, provenance_line
 from evaluation.scoring import UNKNOWN, Prediction
 from evaluation.statistics import STATISTICS, interval_text
 from evaluation.summary import evenly_spaced
@@ -48,6 +48,7 @@ def report_page(summary: dict[str, Any], rows: Sequence[Prediction]) -> str:
         title=title_of(summary),
         summary=summary,
         line=provenance_line(summary.get("training", [])),
+        phases=phase_table(summary.get("training", [])),
         kinds=mistakes.describe_kinds(kinds["asks_where"]),
         groups={name: groups for name, groups in summary.get("by", {}).items() if len(groups) > 1},
         statistics=[(s.header, s.text(summary), s.legend) for s in STATISTICS if s.value(summary) is not None],

@@ -84,6 +84,17 @@ def provenance_line(phases: list[dict[str, Any]]) -> str:
     return " · ".join(filter(None, parts))
 
 
+def phase_table(phases: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """All that is known of the phases, a column for each: the header, and the rows."""
+
+    def text(value: object) -> str:
+        return f"{value:,}" if isinstance(value, int) else f"{value:.5g}" if isinstance(value, float) else str(value)
+
+    names = [name for name in FIELDS if name != "function" and any(name in phase for phase in phases)]
+    header = ["", *(ACTIVITIES.get(phase.get("function"), "training") for phase in phases)]
+    return header, [[name.replace("_", " "), *(text(phase.get(name, "-")) for phase in phases)] for name in names]
+
+
 def duration(seconds: float) -> str:
     """130 -> "2 minutes", 10,000 -> "2 h 47 min"."""
     minutes = round(seconds / 60)

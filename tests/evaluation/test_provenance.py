@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.files import digest
-from evaluation.provenance import duration, provenance_line, training_phases
+from evaluation.provenance import duration, phase_table, provenance_line, training_phases
 
 
 def write(name, start=None, **changes):
@@ -35,6 +35,9 @@ def test_the_whole_way():
         "recipe fast, seed 0 · 60 epochs of pretraining, 3 of finetuning · 8.0 million tokens in 23 minutes on cpu · "
         "final loss 0.40 · commit 0123456-dirty"
     )
+    header, rows = phase_table(phases)
+    assert header == ["", "pretraining", "finetuning"] and ["epochs", "60", "3"] in rows
+    assert ["tokens", "4,000,000", "4,000,000"] in rows and ["learning rate", "0.001", "0.001"] in rows
 
 
 def test_as_far_as_it_is_known():
@@ -68,7 +71,7 @@ def test_anybody_can_edit_it(value):
         write("one", **{name: value})
         phases = training_phases("one")
         json.dumps(phases, allow_nan=False)
-        assert "\n" not in provenance_line(phases)
+        assert "\n" not in provenance_line(phases) and all(len(row) == 2 for row in phase_table(phases)[1])
 
 
 def test_durations():
