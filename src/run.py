@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
                   "corpus": ["documents", "add_symbols"], "the model": SIZES,
-                   "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
+                   "how to train": ["title_positions", "pretrain_lr", *TRAINING], "the run": RUN},
                  ["finetune_lr"]),
     "finetune": ("train a model on questions, after pretraining or from scratch",
                  ["finetune_corpus_path", "writing_params_path"],
@@ -102,6 +102,9 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
                    "other flags override one by one; default fast"},
+        "title_positions": {"choices": ["course", "any"], "default": "course", "help": "where the views of fast have titles: where "
+                            "'Where was X born?' has X, or anywhere, for questions worded otherwise (rope needs neither); "
+                            "default %(default)s"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},
@@ -141,7 +144,7 @@ def make_parser() -> Parser:
         if name == "ask":
             command.add_argument("questions", nargs="*", metavar="QUESTION", help="without any, they are read from a "
                                  "pipe, one a line, or asked for")  # fmt: skip
-        command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {})
+        command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {"title_positions": "course"})
     purpose = "put reports of `evaluate --report_path` side by side"
     command = commands.add_parser("compare", help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
     command.add_argument("folders", nargs="+", type=nonempty_path, metavar="DIR", help="the folder of a report")

@@ -316,6 +316,35 @@ def test_a_title_that_leaves_no_room_is_corrupted():
         assert y[1][y[1] != PAD][-1] != MASK and first[1] == 0
 
 
+def test_prompts_are_documents_with_a_gap():
+    """Up to where the model begins to write; with what belongs in the gap, it is the document's text again."""
+    text = (
+        "Ada King. Ada King was born in New Rome , a town of Italy .\nBob. Oslo .\nno title\nX. y\n"
+        + "Long" * 20
+        + ". Ok no"
+    )
+    corpus, rng = CharCorruptionDataset(text, 64), np.random.default_rng(0)
+
+    def decoded(tokens):
+        return "".join(corpus.itos[int(i)] for i in tokens)
+
+    views, seen = ClozeDataset(corpus, 1.0), set()
+    for i in [*range(len(corpus))] * 20:
+        prompt, missing = map(decoded, corpus.prompt(i, rng))
+        before, after, end = prompt.split(corpus.MASK_CHAR)
+        assert end == "" and corpus.data[i].startswith(before + missing + after)
+        view = views.prompt(i, rng)
+        assert (view is None) == (i in (2, 4))
+        if view:
+            prompt, missing = map(decoded, view)
+            heading, rest = prompt.split(". ", 1)
+            before, after, end = rest.split(corpus.MASK_CHAR)
+            assert end == "" and missing and f"{before}{missing}{after}" in corpus.data[i].removeprefix(heading + ". ")
+            assert before or i in (1, 3) and views.start_position + len(prompt + missing) < 64
+            seen.add(missing)
+    assert {"Rome", "Oslo", "y"} < seen or {"New Rome", "Oslo", "y"} < seen
+
+
 @pytest.mark.parametrize("share", [0.0, 0.75, 1.0])
 def test_a_share_of_the_examples_is_span_corruption(share):
     corpus = CharCorruptionDataset("\n".join(["Ada. Rome ."] * 2000), 128)

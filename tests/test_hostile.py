@@ -819,9 +819,9 @@ def test_states_that_are_others(content):
             kind="test_states_that_are_others")  # fmt: skip
 
 
-def altered_at(path, new):
-    """The good state with something else at that place of it."""
-    value = opened(saved_states()[0])
+def altered_at(path, new, good=None):
+    """A good state with something else at that place of it."""
+    value = opened(good or saved_states()[0])
     inner = value
     for key in path[:-1]:
         inner = inner[key]
@@ -866,6 +866,63 @@ def test_odd_states(path, new):
         assert same(tensors_of(after["w"]), tensors_of(saved_states()[2]))
     else:
         assert code == 2 or copied and code == 0
+
+
+@functools.cache
+def finished_run():
+    """The files of a run of one epoch."""
+    with placed({"wiki.txt": WIKI}):
+        assert execute(run.main, "run.py", *PRETRAIN)[0] == 0
+        return contents()
+
+
+def last_state():
+    return finished_run()["w.final"]
+
+
+@tried(
+    30,
+    300,
+    content=damaged_file(last_state) | hostile_file().map(sealed) | others(lambda: opened(last_state())).map(sealed),
+    epochs=st.sampled_from(["1", "2"]),
+)
+def test_last_states_of_finished_runs(content, epochs):
+    """A finished run is extended from a whole state of its own; else it stays as it is."""
+    files, kind = finished_run() | {"w.final": content}, "test_last_states_of_finished_runs"
+    code, *_ = attempt(files, *PRETRAIN, "--max_epochs", epochs, "--resume", kind=kind)
+    if content == last_state():
+        assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "new"),
+    [
+        (("run",), 3),
+        (("run", "recipe"), None),
+        (("run", "recipe"), [1]),
+        (("run", "recipe", "epochs"), "1"),
+        (("run", "recipe", "epochs"), 0),
+        (("run", "recipe", "epochs"), -1),
+        (("run", "recipe", "epochs"), 10**400),
+        (("run", "recipe", "epochs"), torch.ones(3)),
+        (("run", "params"), torch.ones(3)),
+        (("run", "params"), None),
+        (("run", "extended_from"), torch.ones(3)),
+        (("run", "extended_from"), ["x", 1.5, True, [[]]]),
+        (("run", "tensorboard"), torch.ones(3)),
+        (("run", "tensorboard"), {"folder": "../../x", "owner": torch.ones(3)}),
+        (("progress", "steps"), 0),
+    ],
+    ids=lambda value: str(list(value.shape) if isinstance(value, torch.Tensor) else value)[:50],
+)
+def test_odd_last_states(path, new):
+    """Sealed, so that they were made on purpose. What does not identify the run is passed over."""
+    content = sealed(dumped(altered_at(path, new, last_state())))
+    for epochs in ("1", "2"):
+        code, _, after = attempt(finished_run() | {"w.final": content}, *PRETRAIN, "--max_epochs", epochs, "--resume")
+        assert code == (0 if path[-1] in ("extended_from", "tensorboard", "steps") else 2)
+        if code == 0 and epochs == "2":
+            assert json.loads(after["w.json"])["extended_from"][-1] == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------

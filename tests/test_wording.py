@@ -179,7 +179,9 @@ def learned(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_lands()
-        assert command(patch, "pretrain", "--writing_params_path", "p", "--max_epochs", 60, "--batch_size", 13) == 0
+        rate = ("--pretrain_lr", 4e-3, "--finetune_lr", 4e-3)
+        words = ("--writing_params_path", "p", "--max_epochs", 60, "--batch_size", 13, *SMALL)
+        assert command(patch, "pretrain", *words, *rate) == 0
         words = (
             "--reading_params_path",
             "p",
@@ -190,7 +192,7 @@ def learned(tmp_path_factory):
             "--batch_size",
             3,
         )
-        assert command(patch, "finetune", *words, "--writing_params_path", "f") == 0
+        assert command(patch, "finetune", *words, *rate, "--writing_params_path", "f") == 0
     return folder
 
 
@@ -278,7 +280,7 @@ def test_a_name_is_asked_in_the_words_of_finetuning(lands, capsys):
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [f["question"] for f in found] == [WORDINGS[0].format(land), *asked[1:]]
     assert found[0]["answers"][0]["answer"] == town and [f.get("subject") for f in found] == [land, land, None]
-    assert all(f["documents"] == 1 and f["says_so"] for f in found[:2])
+    assert [f["documents"] for f in found[:2]] == [1, 1] and found[0]["says_so"]
 
 
 def test_a_run_begun_before_goes_on_with_its_positions(tmp_path, monkeypatch):
@@ -287,7 +289,6 @@ def test_a_run_begun_before_goes_on_with_its_positions(tmp_path, monkeypatch):
     write_lands()
     short = ("--max_epochs", 2, "--batch_size", 5, *SMALL, "--writing_params_path")
     with monkeypatch.context() as patch:
-        patch.setattr("engine.training.pretraining_positions", lambda block_size: {10: 1})
         assert command(patch, "pretrain", *short, "whole") == 0
         for name in ("list", "nothing", "nonsense"):
             with stopping(patch):
@@ -305,3 +306,36 @@ def test_a_run_begun_before_goes_on_with_its_positions(tmp_path, monkeypatch):
         resumed = torch.load(name, weights_only=True)
         assert all(torch.equal(whole[key], resumed[key]) for key in whole)
         assert checkpoint.read_metadata(name)["title_positions"] == {"10": 1}
+
+
+def test_titles_for_any_wording(tmp_path, monkeypatch, capsys):
+    """Half of them where the course's questions have the subject, the others anywhere; recorded, and kept by --resume. Without
+    them, learned positions are warned of."""
+    monkeypatch.chdir(tmp_path)
+    write_lands()
+    short = ("--max_epochs", 1, "--batch_size", 5, *SMALL, "--writing_params_path")
+    anywhere = ("--title_positions", "any")
+    with stopping(monkeypatch):
+        assert command(monkeypatch, "pretrain", *short, "any", *anywhere) == 143
+    assert command(monkeypatch, "pretrain", *short, "any", "--resume") == 2
+    assert "titles is not what it was" in capsys.readouterr().err
+    assert command(monkeypatch, "pretrain", *short, "any", *anywhere, "--resume") == 0
+    assert command(monkeypatch, "pretrain", *short, "ten") == 0
+    positions = {name: checkpoint.read_metadata(name)["title_positions"] for name in ("any", "ten")}
+    assert positions["ten"] == {"10": 1} and list(map(int, positions["any"])) == list(range(40))
+    weights = positions["any"].values()
+    assert 0.5 < positions["any"]["10"] / sum(weights) < 0.53 and sorted(set(weights)) == [1, positions["any"]["10"]]
+    capsys.readouterr()
+    for name, warned in (("ten", 1), ("any", 0)):
+        words = (
+            "--reading_params_path",
+            name,
+            "--finetune_corpus_path",
+            "train.tsv",
+            "--writing_params_path",
+            name + "f",
+        )
+        assert command(monkeypatch, "finetune", *words, "--max_epochs", 1) == 0
+        assert capsys.readouterr().err.count("--title_positions any") == warned
+    assert command(monkeypatch, "pretrain", *short, "no", *anywhere, "--recipe", "handout") == 2
+    assert "--title_positions" in capsys.readouterr().err

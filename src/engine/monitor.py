@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from cloze import MixedDataset, views_of
+from cloze import ClozeDataset, MixedDataset, views_of
 from dataset import CharCorruptionDataset, NameDataset, pack, shift
 from engine.writer import RobustWriter
 from evaluation import probes
@@ -21,13 +21,14 @@ from generation import generate, generate_answers
 from questions import MAX_ANSWER, accepted, score
 from titles import titles_of
 from trainer import Trainer
-from vocabulary import MASK, decode
+from vocabulary import MASK, MASK_CHAR, decode
 from wording import COURSE, Wording, find_wording
 
 MAX_REPORTS = 50  # in a run; there is always one after its last epoch
 PROBED = 128  # subjects
 HELD_OUT = 128  # documents
 SHOWN_DOCUMENTS, SHOWN_QUESTIONS = 6, 12  # in the table of completions
+GAP = "___"  # shown for what is missing in a document
 LOSSES = {"loss": {"training and held out": ["Multiline", ["train/loss", "heldout/.*"]]}}
 KNOWLEDGE = {
     "what it knows": {
@@ -66,11 +67,10 @@ class Monitor:
         start_position: int = 0,
         longest_answer: int = 0,
         known: Wording = COURSE,
-        start_positions: np.ndarray | None = None,
     ):
         """`prompts` are the encoded `questions`, empty where the model cannot read one. Documents begin at `start_position`,
-        as in training; if that differs, document i begins at `start_positions[i]`. Answers may be as long as the
-        `longest_answer` of finetuning, in characters, and at least MAX_ANSWER. `known` is how its questions are worded."""
+        as in training, for the probes. Answers may be as long as the `longest_answer` of finetuning, in characters, and at
+        least MAX_ANSWER. `known` is how its questions are worded."""
         self.trainer, self.corpus, self.writer, self.start_position = trainer, corpus, writer, start_position
         self.answers, self.prompts = answers, prompts
         self.max_answer = max(MAX_ANSWER, longest_answer)
@@ -93,8 +93,10 @@ class Monitor:
         for name, batch in self.held_out.items():
             parts = self.trainer.micro_batches(batch, all_rows=True)
             writer.add_scalar(name, sum(self.trainer.forward(part).item() * weight for part, weight in parts), steps)
-        tables = {"Documents": self.completed(self.documents), "Questions": self.completed(self.asked)}
-        text = "\n".join(f"#### {title}\n\n{markdown_table(rows)}" for title, rows in tables.items() if rows[1:])
+        tables = [("Documents", self.completed(self.documents)), ("Questions", self.completed(self.asked))]
+        if not isinstance(self.trainer.train_dataset, ClozeDataset | CharCorruptionDataset):
+            tables.reverse()  # what is trained on comes first
+        text = "\n".join(f"#### {title}\n\n{markdown_table(rows)}" for title, rows in tables if rows[1:])
         writer.add_text("completions", text, steps)
         if self.answers:
             tokens = generate_answers(model, self.prompts, self.max_answer)
@@ -143,7 +145,8 @@ def document_samples(dataset: Dataset, corpus: CharCorruptionDataset) -> list[Sa
         view = views.prompt(i, rng) if views else None
         prompt, missing = view or corpus.prompt(views.windows[i].document if views else i, rng)
         if len(missing):
-            texts = decode(prompt, corpus.itos), [decode(missing, corpus.itos)]
+            text = decode(prompt[:-1], corpus.itos).replace(MASK_CHAR, GAP)  # the last MASK ends the prompt
+            texts = text, [decode(missing, corpus.itos)]
             samples.append(Sample(prompt.tolist(), *texts, views.start_position if view else 0, bool(view)))
     return sorted(samples, key=lambda sample: (not sample.ends, -len(sample.tokens)))[:SHOWN_DOCUMENTS]
 
@@ -166,7 +169,8 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> str:
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(cells)} |\n"
 
-    def escape(text: str) -> str:  # what Markdown would take for something else
+    def escape(text: str) -> str:  # what Markdown would take for something else, or not show
+        text = re.sub("^ +| +$", lambda match: "␣" * len(match[0]), text)
         text = re.sub(r"[\\`*_{}\[\]<>#|&~]", lambda match: f"&#{ord(match[0])};", text)
         return "".join(c if c.isprintable() else "⏎" if c == "\n" else "�" for c in text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from torch.utils.data import Dataset
 
 from cloze import views_of
 from dataset import CharCorruptionDataset
+from engine.checkpoint import read_metadata
 from engine.files import warn
+from variants import VARIANTS
 
 LITTLE = 0.5  # of the documents, or of the text
 
@@ -58,3 +61,14 @@ def report_reading(reading: dict[str, Any], max_chars: int) -> None:
     if viewable < LITTLE * total:
         need = "begin with a title and a full stop, colon, dash or tab, which views need"
         warn(f"only {viewable:,} of {total:,} documents {need}; put a title in front of each, to have it asked about")
+
+
+def warn_of_positions(args: Namespace, dataset: Dataset) -> None:
+    """Warns on stderr when learned positions have met titles elsewhere in pretraining than questions have their subjects."""
+    views, path = views_of(dataset), args.reading_params_path
+    before = (read_metadata(path) or {}).get("title_positions") if path else None
+    read = [int(p) for p in before if str(p).isdecimal()] if isinstance(before, (list, dict)) else []
+    if views and read and VARIANTS[args.variant].learned_positions and views.usual_position not in read:
+        text = f"was pretrained with titles at position {min(read)}, and these questions have their subjects at"
+        advice = "answers will be worse than after pretraining with --title_positions any"
+        warn(f"{path}: {text} {views.usual_position}: {advice}")

@@ -15,7 +15,7 @@ from cloze import ClozeDataset, MixedDataset, pretraining_positions, views_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed, parameters
 from engine.devices import choose_device, choose_dtype, describe_machine
-from engine.files import digest, find_corpus, is_main_process, warn
+from engine.files import InputError, digest, find_corpus, is_main_process, warn
 from engine.inputs import (
     Questions,
     check_training_outputs,
@@ -28,7 +28,7 @@ from engine.inputs import (
     warn_of_unreadable,
 )
 from engine.monitor import Monitor
-from engine.reading import reading_of, report_reading
+from engine.reading import reading_of, report_reading, warn_of_positions
 from engine.resuming import extensions, is_finished, resume, should_resume
 from engine.sizes import Sizes
 from engine.stopping import graceful_shutdown, report_failures
@@ -58,7 +58,7 @@ def train_alone(args: Namespace) -> None:
     if args.function == "finetune":
         names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args, sizes)
-    dataset = build_dataset(phase, corpus, names, wording)
+    dataset = build_dataset(phase, corpus, names, wording, args.title_positions == "any")
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
@@ -80,29 +80,34 @@ def train_alone(args: Namespace) -> None:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
-    known = {"processes": distributed.world_size(), "first_position": find_start_position(args, dataset)}
-    if names:
-        known |= {"longest_answer": max(map(len, names.answers)), "usual_answer": most_frequent(names.answers)}
-        known["wording"] = wording.record()
+    known = facts(args, run, dataset, names, wording)
     monitor = watch(args, phase, trainer, before, corpus, evaluation, wording, known) if first else None
     try:
-        with (
-            report_failures(trainer),
-            graceful_shutdown(trainer),
-            monitor.writer if first else contextlib.nullcontext(),
-        ):
+        writer = monitor.writer if first else contextlib.nullcontext()
+        with report_failures(trainer), graceful_shutdown(trainer), writer:
             trainer.train()
             if monitor:
                 log_results(args, phase, trainer, monitor)
     finally:
         distributed.finish()
     if monitor:
-        if reading := reading_of(dataset):
-            known["reading"] = reading
-            if not reading.get("viewable", 1):  # no view could be made
-                known["recipe"] = run["recipe"] | {"cloze_share": 0.0}
         record_results(args, trainer, run | known)
         print(summary(args, trainer, monitor.score))
+
+
+def facts(
+    args: Namespace, run: dict[str, Any], dataset: Dataset, names: NameDataset | None, wording: Wording
+) -> dict[str, Any]:
+    """What the metadata say of the data that `run` reads."""
+    known = {"processes": distributed.world_size(), "first_position": find_start_position(args, dataset)}
+    if names:
+        known |= {"longest_answer": max(map(len, names.answers)), "usual_answer": most_frequent(names.answers)}
+        known["wording"] = wording.record()
+    if reading := reading_of(dataset):
+        known["reading"] = reading
+        if not reading.get("viewable", 1):  # no view could be made
+            known["recipe"] = run["recipe"] | {"cloze_share": 0.0}
+    return known
 
 
 def watch(
@@ -156,6 +161,7 @@ def warn_of_input(
     if names:
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_wording(names.questions, wording, args.finetune_corpus_path)
+        warn_of_positions(args, dataset)
     missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
     if missing:
         text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
@@ -174,14 +180,21 @@ def warn_of_input(
 
 
 def build_dataset(
-    phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None, wording: Wording = COURSE
+    phase: Phase,
+    corpus: CharCorruptionDataset,
+    names: NameDataset | None = None,
+    wording: Wording = COURSE,
+    any_wording: bool = False,
 ) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views, whose titles begin where the questions have their subjects by their `wording`."""
+    views, whose titles begin where the questions have their subjects by their `wording`. Without questions, `any_wording`
+    is for `pretraining_positions`."""
     if names is None:
         if not phase.cloze_share:
+            if any_wording:
+                raise InputError("--title_positions: this recipe reads no views, so it cannot place their titles")
             return corpus
-        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size))
+        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size, any_wording))
     if not phase.views:
         return names
     positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
@@ -239,6 +252,7 @@ def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
         "recipe": choose_phase(args, sizes).record(),
+        "titles": args.title_positions,
     }
 
 
@@ -264,12 +278,12 @@ def fingerprint(
 
 def log_results(args: Namespace, phase: Phase, trainer: Trainer, monitor: Monitor) -> None:
     """The run's row in TensorBoard's table of runs."""
-    settings = {name: getattr(args, name) for name in ("variant", "recipe", "seed")} | phase.record()
-    metrics = {"final/loss": trainer.mean_loss, "final/dev_accuracy": None}
+    asked = {name: getattr(args, name) for name in ("variant", "recipe", "seed")}
+    metrics = {"final/dev_accuracy": None, "final/loss": trainer.mean_loss}
     if monitor.score:
         total, correct = monitor.score
         metrics["final/dev_accuracy"] = correct / total
-    monitor.writer.add_table_row(settings, metrics, trainer.steps)
+    monitor.writer.add_table_row(asked | phase.record(), metrics, trainer.steps, first=[*asked, "lr", "muon_lr"])
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:

@@ -12,10 +12,11 @@ import sys
 import threading
 import uuid
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -54,14 +55,23 @@ class RobustWriter(SummaryWriter):
     close = unless_failed(SummaryWriter.close)
 
     @unless_failed
-    def add_table_row(self, settings: dict[str, Any], metrics: dict[str, float | None], step: int) -> None:
-        """The run's row in TensorBoard's table of runs (HPARAMS), in place of an earlier one. A metric that is None is an
-        empty cell: TensorBoard takes the columns of all runs from one of them, so each has to name them all."""
+    def add_table_row(
+        self, settings: dict[str, Any], metrics: dict[str, float | None], step: int, first: Sequence[str] = ()
+    ) -> None:
+        """The run's row in TensorBoard's table of runs (HPARAMS), in place of an earlier one. The settings named in `first`
+        are the first columns. A metric that is None is an empty cell: TensorBoard takes the columns of all runs from one of
+        them, so each has to name them all."""
         for file in glob.glob(os.path.join(glob.escape(self.log_dir), "*" + TABLE)):
             os.unlink(file)
-        settings = {name: str(value) if value is None else value for name, value in settings.items()}
+        texts = {name: str(value) for name, value in settings.items() if value is None or isinstance(value, bool)}
+        columns, *row = hparams(settings | texts, metrics)
+        # TensorBoard sorts the columns by name, and before that by whether the runs differ in them.
+        data = HParamsPluginData.FromString(columns.value[0].metadata.plugin_data.content)
+        for info in data.experiment.hparam_infos:
+            info.differs = info.name in first
+        columns.value[0].metadata.plugin_data.content = data.SerializeToString()
         with SummaryWriter(self.log_dir, filename_suffix=TABLE) as writer:
-            for part in hparams(settings, metrics):
+            for part in (columns, *row):
                 writer.file_writer.add_summary(part, step)
             for name, value in metrics.items():
                 if value is not None:

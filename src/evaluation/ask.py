@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from dataset import CharCorruptionDataset
 from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_vocabulary
 from engine.devices import choose_device
-from engine.files import InputError
+from engine.files import InputError, warn
 from engine.inputs import find_sizes, load_recorded_corpus, make_model
 from evaluation.excerpts import excerpt
 from evaluation.metrics import nearest_names
@@ -46,7 +46,7 @@ def ask(args: Namespace) -> None:
     answer = Asker(model, corpus, max_answer, calibration, wording)
     show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of
     if args.questions or not sys.stdin.isatty():
-        lines = args.questions or [line.strip() for line in sys.stdin if line.strip()]
+        lines = answer.readable(args.questions or [line.strip() for line in sys.stdin if line.strip()])
         for i in range(0, len(lines), BATCH):
             for found in answer(lines[i : i + BATCH]):
                 print(show(found), flush=True)
@@ -88,10 +88,29 @@ class Asker:
     def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
         questions = [*map(self.question, lines)]
-        stoi, block_size = self.corpus.stoi, self.corpus.block_size
-        prompts = [encode_question(question, stoi, block_size, question) for question in questions]
-        found = likeliest_answers(self.model, prompts, ANSWERS, self.max_answer, MASK)
+        found = likeliest_answers(self.model, [*map(self.prompt, questions)], ANSWERS, self.max_answer, MASK)
         return [self.describe(question, answers) for question, answers in zip(questions, found)]
+
+    def prompt(self, question: str) -> list[int]:
+        """The prompt of a question. Raises InputError when it is too long, or has a character that the corpus has not."""
+        return encode_question(question, self.corpus.stoi, self.corpus.block_size, question)
+
+    def readable(self, lines: Sequence[str]) -> list[str]:
+        """The lines that the model can read; the others are said on stderr. Raises InputError when it can read none."""
+        found, problems = [], []
+        for line in lines:
+            try:
+                self.prompt(self.question(line))
+                found.append(line)
+            except InputError as error:
+                problems.append(str(error))
+        if problems and not found:
+            raise InputError(problems[0])
+        if problems:
+            warn(
+                f"{len(problems)} of {len(lines)} questions cannot be read and get no answer; the first: {problems[0]}"
+            )
+        return found
 
     def question(self, line: str) -> str:
         """A name as a question by the most frequent template; what is a question already stays as it is."""

@@ -65,7 +65,7 @@ def training(g: Grading, variant: str = "") -> Outcome:
 
 
 def about_cuda(problem: str | None) -> bool:
-    return bool(problem and re.search(r"\bcuda\b|nvidia|\bGPU", problem, re.IGNORECASE))
+    return bool(problem and re.search(r"cuda|nvidia|\bgpu", problem, re.IGNORECASE))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -87,9 +87,9 @@ def the_modules_can_be_imported(g: Grading) -> Fault | Skip | None:
     for name, its_check in IMPORTED.items():
         if g.imports(name):
             return Skip(f"not checked because {name}.py cannot be imported", its_check)
-    for names in (("model", "models"), ("trainer",), ("utils",)):
-        if problem := g.imports(*names):
-            return Fault(f"{' or '.join(names)}.py cannot be imported: {problem}", fatal=True)
+    for name in ("model", "trainer", "utils"):
+        if problem := g.imports(name):
+            return Fault(f"{name}.py cannot be imported: {problem}", fatal=True)
     return None
 
 
@@ -118,7 +118,7 @@ def workers_that_are_spawned_do_not_train(g: Grading) -> Fault | None:
 @check("attention_can_be_imported")
 def no_block_is_left_empty(g: Grading) -> Fault | None:
     files = [name for name in ("model.py", "models.py", "attention.py") if g.submission.source(name)]
-    outcome = g.probe("unfinished", files=None, names=files)
+    outcome = g.probe("unfinished", names=files)
     empty = [function for name in files for function in outcome.values.get(name) or ()]
     if empty:
         more = f", and {len(empty) - 1} more" if len(empty) > 1 else ""
@@ -258,12 +258,13 @@ def past_only(outcome: Outcome, name: str, model: str) -> Fault | None:
     return None
 
 
-def whole_block(g: Grading, outcome: Outcome, name: str, model: str) -> Fault | None:
-    size = g.edition.block_size
-    if problem := outcome.problem(f"{name} block"):
+def whole_block(outcome: Outcome, name: str, model: str, size: int) -> Fault | None:
+    if problem := outcome.problem(f"{name} block {size}"):
         return Fault(f"the {model} model fails on {size} tokens, a whole block: {problem}")
-    if outcome.values[f"{name} block"][:2] != [1, size]:
-        return Fault(f"the {model} model gives logits of shape {outcome.values[f'{name} block']} for {size} tokens")
+    if outcome.values[f"{name} block {size}"][:2] != [1, size]:
+        return Fault(
+            f"the {model} model gives logits of shape {outcome.values[f'{name} block {size}']} for {size} tokens"
+        )
     return None
 
 
@@ -274,7 +275,7 @@ def vanilla_looks_at_the_past_only(g: Grading) -> Fault | None:
 
 @check("vanilla_looks_at_the_past_only")
 def vanilla_takes_a_whole_block(g: Grading) -> Fault | None:
-    return whole_block(g, training(g), "scratch", "vanilla")
+    return whole_block(training(g), "scratch", "vanilla", g.edition.block_size)
 
 
 @check("vanilla_looks_at_the_past_only")

@@ -13,9 +13,9 @@ import torch
 from autograder.archive import sha256
 from autograder.checks_code import about_cuda, training
 from autograder.checks_variants import explain, kind_of
-from autograder.edition import AGREEMENT, OWN_SECONDS, SAMPLE
+from autograder.edition import AGREEMENT, OWN_SECONDS
 from autograder.grading import Fault, Grading, Skip, check
-from autograder.reference import answers_of, blank_model, rope_tables
+from autograder.reference import FILES, blank_model, given_again, rope_tables
 from autograder.sandbox import Outcome
 from model import GPT
 from questions import score
@@ -118,7 +118,9 @@ def check_parameters(g: Grading, model: Trained, code: Sequence[str]) -> Fault |
         return gone
     state = tensors_of(g, model.parameters)
     if isinstance(state, str):
-        return Fault(f"{model.parameters} cannot be read as a state_dict, without running code in it: {state}; write it with "
+        more = "Weights only" in state
+        said = "it holds more than tensors, a whole pickled model perhaps" if more else state
+        return Fault(f"{model.parameters} cannot be read without running code in it: {said}; write it with "
                      "torch.save(model.state_dict(), path)", fatal=True)  # fmt: skip
     for name in code:  # a fault of the code shows in the parameters that it has made; it is told, and counts, there
         found = g.result(name)
@@ -164,40 +166,36 @@ def check_lines(g: Grading, model: Trained) -> Fault | Skip | None:
     return None
 
 
-def reference_answers(g: Grading, model: Trained, split: str) -> list[set[str]]:
-    """What this repository's code answers with the student's parameters."""
+def given_by_reference(g: Grading, model: Trained, split: str) -> tuple[list[bool], list[str]]:
+    """Whether this repository's code gives the predictions with the student's parameters, and what it gives."""
+    lines = lines_of(g, model.predicted(split))
 
-    def make() -> list[set[str]]:
+    def make() -> tuple[list[bool], list[str]]:
         own = blank_model(g.edition, g.data.corpus.vocab_size, model.variant)
         state = tensors_of(g, model.parameters)
         with torch.no_grad():
             for name, parameter in own.named_parameters():
                 parameter.copy_(state[name][..., : parameter.size(-1)])
-        return answers_of(own, g.data.corpus, g.data.questions[split])
+        return given_again(own, g.data.corpus, g.data.questions[split], lines)
 
-    return g.once(
-        ["answers", sha256(g.submission.found[model.parameters]), model.variant, str(g.data.folder), split], make
-    )
+    key = ["given", sha256(g.submission.found[model.parameters]), model.variant, str(g.data.folder), split, lines]
+    return g.once(key, make)
 
 
-def agreement(given: list[str], answers: list[set[str]]) -> float:
-    return sum(line.strip() in {answer.strip() for answer in some} for line, some in zip(given, answers)) / len(given)
+def share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags)
 
 
 def check_reproduced(g: Grading, model: Trained) -> Fault | None:
     for split in g.data.questions:
-        given, answers = lines_of(g, model.predicted(split)), reference_answers(g, model, split)
-        share = agreement(given, answers)
-        if share >= AGREEMENT:
+        same, answers = given_by_reference(g, model, split)
+        if share(same) >= AGREEMENT:
             continue
-        first = next(i for i, (line, some) in enumerate(zip(given, answers)) if line not in some)
-        said = f"line {first + 1} says {given[first][:40]!r}, the parameters {min(answers[first])[:40]!r}"
-        wrong = f"{model.predicted(split)}: {share:.0%} of its lines are what {model.parameters} answers ({said})"
+        i, given = same.index(False), lines_of(g, model.predicted(split))
+        wrong = (f"{model.predicted(split)}: {share(same):.0%} of its lines are what {model.parameters} answers (line {i + 1} "
+                 f"says {given[i][:40]!r}, the parameters {answers[i][:40]!r})")  # fmt: skip
         own = own_answers(g, model)
-        if (
-            isinstance(own, list)
-            and agreement(sample(given, split, own, g)[0], sample(given, split, own, g)[1]) >= AGREEMENT
-        ):
+        if isinstance(own, dict) and share(own[split]) >= AGREEMENT:
             return Fault(f"{wrong}, but your own code gives them: it computes something else than the handout's model")
         return Fault(f"{wrong}: they are the predictions of another model")
     return None
@@ -207,36 +205,27 @@ def check_reproduced(g: Grading, model: Trained) -> Fault | None:
 # The student's own evaluation
 
 
-def sampled(count: int) -> list[int]:
-    """Numbers of the questions that the student's code answers again."""
-    return sorted({i * count // SAMPLE for i in range(SAMPLE)})
-
-
-def sample(given: list[str], split: str, own: list[str], g: Grading) -> tuple[list[str], list[set[str]]]:
-    """The handed-in predictions of a split that were made again, and what came out."""
-    before = 0 if split == "dev" else len(sampled(len(g.data.questions["dev"])))
-    numbers = sampled(len(given))
-    return [given[i] for i in numbers], [{line} for line in own[before : before + len(numbers)]]
-
-
 def own_evaluation(g: Grading, model: Trained) -> Outcome:
-    """The student's `run.py evaluate` for some questions of dev and then of test."""
-    asked = [questions[i] for questions in g.data.questions.values() for i in sampled(len(questions))]
-    files = {"wiki.txt": g.data.folder / "wiki.txt", "birth_test_inputs.tsv": "".join(q + "\n" for q in asked),
-             model.parameters: g.submission.found[model.parameters]}  # fmt: skip
-    words = ["evaluate", model.variant, "wiki.txt", "--reading_params_path", model.parameters, "--eval_corpus_path",
-             "birth_test_inputs.tsv", "--outputs_path", "again.predictions"]  # fmt: skip
-    seconds = min(OWN_SECONDS, 5 * g.limits.seconds)
-    return g.probe("evaluate", files, seconds, words=words, outputs="again.predictions")
+    """The student's `run.py evaluate` for some questions of dev and of test."""
+    asked = {FILES[split]: "".join(g.data.sampled(split).values()) for split in FILES}
+    files = {"wiki.txt": g.data.folder / "wiki.txt", model.parameters: g.submission.found[model.parameters], **asked}
+    runs = [{"name": split, "outputs": f"{split}.predictions",
+             "words": ["evaluate", model.variant, "wiki.txt", "--reading_params_path", model.parameters, "--eval_corpus_path",
+                       FILES[split], "--outputs_path", f"{split}.predictions"]} for split in FILES]  # fmt: skip
+    return g.probe("evaluate", files, min(OWN_SECONDS, 5 * g.limits.seconds), runs=runs)
 
 
-def own_answers(g: Grading, model: Trained) -> list[str] | str:
-    """What the student's code answers; or why there is nothing."""
-    outcome = own_evaluation(g, model)
-    if problem := outcome.problem("lines"):
-        return problem
-    lines, count = outcome.values["lines"], sum(len(sampled(len(q))) for q in g.data.questions.values())
-    return lines if len(lines) == count else f"it wrote {len(lines)} lines for {count} questions"
+def own_answers(g: Grading, model: Trained) -> dict[str, list[bool]] | str:
+    """Whether the student's code gives their predictions again, for some questions of each split; or why it gives none."""
+    outcome, same = own_evaluation(g, model), {}
+    for split in FILES:
+        if problem := outcome.problem(split):
+            return problem
+        again, numbers, given = outcome.values[split], [*g.data.sampled(split)], lines_of(g, model.predicted(split))
+        if len(again) != len(numbers):
+            return f"it wrote {len(again)} lines for {len(numbers)} questions"
+        same[split] = [line.strip() == given[i].strip() for i, line in zip(numbers, again)]
+    return same
 
 
 def check_own_code(g: Grading, model: Trained) -> Fault | Skip | None:
@@ -245,12 +234,10 @@ def check_own_code(g: Grading, model: Trained) -> Fault | Skip | None:
         if about_cuda(own):
             return Skip("not checked because run.py evaluate asks for a GPU", "it_runs_without_a_gpu")
         return Fault(f"`run.py evaluate {model.variant}` with {model.parameters} fails: {own}")
-    for split in g.data.questions:
-        given, again = sample(lines_of(g, model.predicted(split)), split, own, g)
-        share = agreement(given, again)
-        if share < AGREEMENT:
-            return Fault(f"your own code gives other predictions than {model.predicted(split)}: {share:.0%} of {len(given)} are the "
-                         "same; the code handed in is not what made them")  # fmt: skip
+    for split, same in own.items():
+        if share(same) < AGREEMENT:
+            return Fault(f"your own code gives other predictions than {model.predicted(split)}: {share(same):.0%} of {len(same)} are "
+                         "the same; the code handed in is not what made them")  # fmt: skip
     return None
 
 
@@ -343,7 +330,7 @@ def the_finetuned_parameters_are_parameters_of_their_own(g: Grading) -> Fault | 
 def it_runs_without_a_gpu(g: Grading) -> Fault | None:
     outcomes = {"scratch": training(g), "pretrain": training(g, "vanilla")}
     if SCRATCH.parameters in g.submission.found:
-        outcomes["lines"] = own_evaluation(g, SCRATCH)
+        outcomes["dev"] = own_evaluation(g, SCRATCH)
     places = sorted({place for outcome in outcomes.values() for place in outcome.cuda})
     if places:
         return Fault(f'the GPU is written down, as in .to("cuda") ({places[0]}), so that the code fails on a machine without '

@@ -133,22 +133,21 @@ def padding_is_only_at_the_end(g: Grading) -> Fault | None:
     return None
 
 
-@check("padding_is_only_at_the_end")
+@check("documents_are_truncated_to_between_4_and_the_limit")
 def two_masks_make_three_parts(g: Grading) -> Fault | None:
-    for example in sorted(examples(g), key=lambda e: -len(set(e.document))):
-        parts = example.parts
-        if len(parts) == 3:
-            continue
-        should = "x should be prefix, MASK, suffix, MASK, masked content"
-        if len(parts) == 2:
-            rest = [example.document.find(part) for part in parts]
-            first_is_gapless = rest[0] == 0 and rest[1] >= 0
-            which = "between suffix and masked content" if first_is_gapless else "at the end of the prefix"
-            return Fault(f"the MASK {which} is missing: {should}; x = {example}")
-        if len(parts) == 1:
-            return Fault(f"there is no MASK: {should}; x = {example}")
-        return Fault(f"there are {len(parts) - 1} masks instead of 2 (a third may end x): {should}; x = {example}")
-    return None
+    wrong = [example for example in examples(g) if len(example.parts) != 3]
+    if not wrong:
+        return None
+    example = max(wrong, key=lambda example: len(set(example.document)))
+    should = f"x should be prefix, MASK, suffix, MASK, masked content; x = {example}"
+    if len(example.parts) != 2:
+        found = len(example.parts) - 1
+        return Fault(f"there {'is' if found == 1 else 'are'} {found} MASK instead of 2 (a third may end x): {should}")
+    # Without the second MASK, what follows the first is suffix and masked content, which is no part of the document.
+    second = any(parts[1] not in e.document for e in wrong if e.document.startswith((parts := e.parts)[0]))
+    return Fault(
+        f"the MASK {'between suffix and masked content' if second else 'at the end of the prefix'} is missing: {should}"
+    )
 
 
 @check("two_masks_make_three_parts")
@@ -177,7 +176,7 @@ def documents_are_truncated_to_between_4_and_the_limit(g: Grading) -> Fault | No
     limit = BLOCK * g.edition.truncation[0] // g.edition.truncation[1]
     lengths = [len(example.letters) for example in examples(g)]
     if min(lengths) < 4:
-        return Fault(f"a document is truncated to {min(lengths)} letters; at least 4 have to be left")
+        return Fault(f"a document is truncated to {min(lengths)} of its letters; at least 4 have to be left")
     if max(lengths) > limit:
         return Fault(f"documents are truncated to as many as {max(lengths)} letters; this edition's limit is {fraction} of the "
                      f"block, {limit} of {BLOCK}")  # fmt: skip

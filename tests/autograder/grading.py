@@ -21,7 +21,7 @@ from autograder.edition import POINTS, Edition
 from autograder.reference import Data
 from autograder.sandbox import Limits, Outcome, Sandbox
 
-PARTS = ("d", "e", "f", "g")
+MODULES = [["attention"], ["dataset"], ["model", "models"], ["trainer"], ["utils"]]  # the last but two has two names
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,13 @@ class Grading:
 
         return self.once(key, run)
 
-    def imports(self, *names: str) -> str | None:
-        """Why the first of these modules that exists cannot be imported; None if it can be."""
-        return self.probe("import_module", names=list(names)).problem("imported")
+    def imports(self, name: str) -> str | None:
+        """Why a module cannot be imported; None if it can be. They are imported together; if one of them ends the process,
+        those after it are tried alone."""
+        together = self.probe("import_modules", names=MODULES)
+        if name in together.values or name == next((m for m, *_ in MODULES if together.problem(m)), None):
+            return together.problem(name)
+        return self.probe("import_modules", names=[group for group in MODULES if group[0] == name]).problem(name)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Checks

@@ -155,7 +155,7 @@ def drop_privileges(uid: int) -> None:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for capability in range(64):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-    if os.geteuid() == 0:
+    if os.geteuid() != uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
@@ -181,11 +181,10 @@ def enter(work: str, visible: Sequence[str], uid: int) -> tuple[str, list[str]]:
     die_with_parent()
     if not separate:
         missing = ["no Linux namespaces here: network and files of this machine are within reach"]
-        if os.geteuid() == 0 and sys.platform == "linux":
-            if all(map(reachable_by_all, [work, *visible])):
-                drop_privileges(uid)
-            else:
-                missing.append("runs as root")
+        if sys.platform == "linux":
+            own = uid if all(map(reachable_by_all, [work, *visible])) else os.geteuid()
+            drop_privileges(own)
+            missing += ["runs as root"] if own == 0 else []
         return work, missing
     child = os.fork()
     if child:

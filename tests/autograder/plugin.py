@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EDITIONS = ("7/8", "3/4")
+CHECKS_FILE = "test_submission_parts.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -110,6 +111,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """One submission is graded by one process: pytest-xdist would grade it in each."""
     if config.getoption("--submission"):
         config.option.numprocesses, config.option.dist = None, "no"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With a submission, only its checks run, not the tests of this repository."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if config.getoption("--submission") and is_test and collection_path.name != CHECKS_FILE else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -50,7 +50,8 @@ def describe(error: BaseException) -> str:
     here = os.getcwd() + os.sep
     frames = [f for f in traceback.extract_tb(error.__traceback__) if os.path.abspath(f.filename).startswith(here)]
     where = f" ({os.path.abspath(frames[-1].filename).removeprefix(here)}, line {frames[-1].lineno})" if frames else ""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
+    said = "".join(char if char.isprintable() else " " for char in str(error)[:2000])
+    text = f"{type(error).__name__}: {' '.join(said.split())[:300]}".removesuffix(": ")
     return text + where
 
 
@@ -121,10 +122,11 @@ def seed() -> None:
 # Modules, one at a time
 
 
-def import_module(attempt: Attempt, names: Sequence[str]) -> None:
-    """Imports the first of these modules that exists."""
-    name = next((name for name in names if os.path.exists(os.path.join(sys.path[0], name + ".py"))), names[0])
-    attempt("imported", lambda: importlib.import_module(name) and name)
+def import_modules(attempt: Attempt, names: Sequence[Sequence[str]]) -> None:
+    """Imports modules, of each group the first that exists; what is found goes by the first name of its group."""
+    for group in names:
+        found = [name for name in group if os.path.exists(os.path.join(sys.path[0], name + ".py"))] or group
+        attempt(group[0], lambda name: importlib.import_module(name) and name, found[0])
 
 
 def span_corruption(attempt: Attempt, corpora: Sequence[str], block_size: int, samples: int) -> None:
@@ -177,7 +179,7 @@ def fill(module: Any, weights: dict[str, Sequence]) -> None:
             parameters[name].copy_(torch.nn.functional.pad(given, (0, int(missing == 1))))
 
 
-def unfinished(attempt: Attempt, files: Sequence[str]) -> None:
+def unfinished(attempt: Attempt, names: Sequence[str]) -> None:
     """The functions in which nothing is done: "models.py: DownProjectBlock.forward"."""
 
     def is_empty(function: ast.FunctionDef) -> bool:
@@ -196,8 +198,8 @@ def unfinished(attempt: Attempt, files: Sequence[str]) -> None:
         functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
         return [f"{file}: {name}" for name, f in (methods | functions).items() if is_empty(f)]
 
-    for file in files:
-        attempt(file, find, file)
+    for name in names:
+        attempt(name, find, name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Recorder:
             words = dict(zip(("model", "train_dataset", "test_dataset", "config"), arguments)) | named
             self.model, self.dataset, self.config = (words.get(n) for n in ("model", "train_dataset", "config"))
             begin(trainer_self, *arguments, **named)
+            self.config = self.config or getattr(trainer_self, "config", None)
 
         def train(trainer_self, *arguments, **named):
             raise Captured
@@ -135,23 +136,26 @@ def examine(
 
     attempt(name + " change", change)
     attempt(name + " loss", loss)
-    attempt(name + " block", lambda: list(logits([[2 + i % 5 for i in range(block_size)]]).shape))
+    for length in (block_size - 1, block_size):
+        attempt(f"{name} block {length}", lambda row: [*logits([row]).shape], [2 + i % 5 for i in range(length)])
     if biases:
         attempt(name + " attention", attention_weights, model, heads, biases)
 
 
 def attention_weights(model: Any, heads: int, biases: list) -> torch.Tensor:
-    """What each position attends to in the first layer, if all queries are equal, and all keys, before any rotation:
-    (heads, T, T), from values that say where they come from."""
+    """What each position attends to in the first layer, (heads, T, T), from values that say where they come from. Before any
+    rotation, all queries are equal, and the key of position t is one vector times 1 + (t % 3) / 2."""
     layer = model.blocks[0].attn
     width = layer.value.weight.size(0)
     size = width // heads
     T = min(size, 12)
     query, key = torch.tensor(biases)[:, :width]
     with torch.no_grad():
-        for linear, bias in ((layer.query, query), (layer.key, key)):
+        for linear in (layer.query, layer.key):
             linear.weight.zero_()
-            linear.bias.copy_(bias)
+            linear.bias.zero_()
+        layer.query.bias.copy_(query)
+        layer.key.weight[:, :T] = key[:, None] * (1 + torch.arange(T) % 3 / 2)
         for linear in (layer.value, layer.proj):
             linear.weight.copy_(torch.eye(width))
             linear.bias.zero_()
@@ -166,10 +170,10 @@ def spawned(attempt: Attempt, words: Sequence[str]) -> None:
     attempt("trains", recorder.run, words, "__mp_main__")
 
 
-def evaluate(attempt: Attempt, words: Sequence[str], outputs: str) -> None:
-    """Runs `run.py evaluate`, and returns the lines that it has written."""
+def evaluate(attempt: Attempt, runs: Sequence[dict[str, Any]]) -> None:
+    """Runs `run.py evaluate` with each "words", and returns the lines that it has written to "outputs"."""
 
-    def lines() -> list[str]:
+    def lines(words: Sequence[str], outputs: str) -> list[str]:
         sys.argv = [os.path.relpath(os.path.join(sys.path[0], "run.py")), *words]
         try:
             runpy.run_path(sys.argv[0], run_name="__main__")
@@ -179,7 +183,8 @@ def evaluate(attempt: Attempt, words: Sequence[str], outputs: str) -> None:
         with open(outputs, encoding="utf-8") as file:
             return file.read().removesuffix("\n").split("\n")
 
-    attempt("lines", lines)
+    for each in runs:
+        attempt(each["name"], lines, each["words"], each["outputs"])
 
 
 def london(attempt: Attempt, script: str) -> None:

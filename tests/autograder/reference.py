@@ -12,16 +12,19 @@ import torch
 from torch.nn import functional as F
 
 from attention import precompute_rotary_emb
-from autograder.edition import Edition
+from autograder.edition import SAMPLE, Edition
 from dataset import CharCorruptionDataset
 from engine.files import InputError, naming_file, read_text
 from generation import generate
 from model import GPT, GPTConfig
-from questions import MAX_ANSWER, encode_question, read_questions, score
+from questions import MAX_ANSWER, encode_question, read_questions, readable, score
 from vocabulary import MASK, MASK_CHAR, PAD_CHAR, decode
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Data
+
+
+FILES = {"dev": "birth_dev.tsv", "test": "birth_test_inputs.tsv"}
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,20 @@ class Data:
     @cached_property
     def questions(self) -> dict[str, list[str]]:
         """Of dev and test."""
-        files = {"dev": "birth_dev.tsv", "test": "birth_test_inputs.tsv"}
-        return {split: read_questions(self.folder / name)[0] for split, name in files.items()}
+        return {split: read_questions(self.folder / name)[0] for split, name in FILES.items()}
 
     @cached_property
     def answers(self) -> dict[str, list[str] | None]:
         """Of dev, and of test if they are known."""
         test = read_questions(self.answers_path)[1] if self.answers_path else None
         return {"dev": read_questions(self.folder / "birth_dev.tsv")[1], "test": test}
+
+    def sampled(self, split: str) -> dict[int, str]:
+        """Some questions of a split, as they stand in its file: number -> line."""
+        lines = read_text(self.folder / FILES[split]).removesuffix("\n").split("\n")
+        count = len(self.questions[split])
+        skipped = len(lines) - count  # a header
+        return {i: lines[skipped + i] + "\n" for i in sorted({n * count // SAMPLE for n in range(SAMPLE)})}
 
     @property
     def london(self) -> float:
@@ -120,8 +129,10 @@ def rotations(x: torch.Tensor, table: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def rope_attention(biases: torch.Tensor, heads: int, T: int) -> dict[str, torch.Tensor]:
-    """Attention weights (heads, T, T) of equal queries and equal keys (2, width), rotated; and those of misreadings."""
+    """Attention weights (heads, T, T) of rotated queries and keys; and those of misreadings. `biases` (2, width) are the query
+    of all positions, and the key of position t divided by 1 + (t % 3) / 2."""
     q, k = biases.double().view(2, heads, 1, -1).expand(-1, -1, T, -1)
+    k = k * (1 + torch.arange(T)[:, None] % 3 / 2)
     size = q.size(-1)
     table = precompute_rotary_emb(size, T).double()
     causal = torch.full((T, T), -torch.inf, dtype=torch.float64).triu(1)
@@ -172,6 +183,9 @@ def synthesized(x: torch.Tensor, w: Mapping[str, torch.Tensor], heads: int) -> d
         "the scores are divided by the root of the head's size, as in equation 3; equation 5 does not divide": output(
             (right / (C // heads) ** 0.5 + causal).softmax(-1)
         ),
+        "the scores are divided by the root of the head's size, before b2 is added; equation 5 does not divide": output(
+            (scores / (C // heads) ** 0.5 + b2 + causal).softmax(-1)
+        ),
         "the softmax runs over the queries, it should run over the keys (dim=-1)": output((right + causal).softmax(-2)),
         "the heads are not joined in order before the projection": layer(
             "proj", ((right + causal).softmax(-1) @ v).reshape(B, T, C)
@@ -192,19 +206,28 @@ def blank_model(edition: Edition, vocab_size: int, variant: str) -> GPT:
     return GPT(GPTConfig(vocab_size, edition.block_size, variant=variant, **shape)).eval()
 
 
-def answers_of(model: GPT, corpus: CharCorruptionDataset, questions: list[str]) -> list[set[str]]:
-    """What the model answers to each question. There are two answers where a question is not ASCII: the starter's
-    evaluation keeps such letters, and its training drops them."""
-    asked: list[tuple[int, list[int]]] = []
-    for number, question in enumerate(questions):
-        prompt = encode_question(question, corpus.stoi, corpus.block_size, "")
-        whole = [corpus.stoi.get(char, -1) for char in question] + [MASK]
-        both = [prompt] if whole == prompt or min(whole) < 0 or len(whole) >= corpus.block_size else [prompt, whole]
-        asked += [(number, tokens) for tokens in both]
-    given: list[set[str]] = [set() for _ in questions]
-    for (number, _), tokens in zip(asked, generate(model, [tokens for _, tokens in asked], MAX_ANSWER, MASK)):
-        given[number].add(decode(tokens, corpus.itos).replace("\n", " "))
-    return given
+def given_again(
+    model: GPT, corpus: CharCorruptionDataset, questions: list[str], lines: list[str]
+) -> tuple[list[bool], list[str]]:
+    """Whether each line is what the model answers to its question, and its answers. Questions are read in the ways of the
+    course's code, too: its evaluation keeps letters that are not ASCII, and the newline after a question without answer."""
+
+    def as_read(question: str, ways: str) -> list[int] | None:
+        if not ways:
+            return encode_question(question, corpus.stoi, corpus.block_size, "")
+        text = (question if "whole" in ways else readable(question)) + ("\n" if "newline" in ways else "")
+        known = all(char in corpus.stoi for char in text) and len(text) + 1 < corpus.block_size
+        return [corpus.stoi[char] for char in text] + [MASK] if known else None
+
+    same, answers = [False] * len(questions), [""] * len(questions)
+    for ways in ("", "whole", "newline", "whole newline"):
+        asked = [(i, as_read(questions[i], ways)) for i in range(len(questions)) if not same[i]]
+        prompts = [(i, tokens) for i, tokens in asked if tokens]
+        for (i, _), new in zip(prompts, generate(model, [tokens for _, tokens in prompts], MAX_ANSWER, MASK)):
+            answer = decode(new, corpus.itos).replace("\n", " ").strip()
+            same[i] = answer == lines[i].strip()
+            answers[i] = answer if not ways else answers[i]
+    return same, answers
 
 
 def vocabulary(corpus: str) -> list[str]:

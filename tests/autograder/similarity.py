@@ -18,14 +18,20 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import zipfile
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+
+if __name__ == "__main__":
+    ROOT = Path(__file__).resolve().parent.parent.parent
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from autograder.archive import Refused, open_submission
 
 NEARLY_EQUAL_KAPPA = 0.8  # of predictions
 LEAST_COMPARED = 10  # questions; fewer say nothing
@@ -131,39 +137,6 @@ def find_pairs(class_evidence: Mapping[str, Evidence]) -> list[Pair]:
 # Reading a submission
 
 
-def read_files(submission: Path) -> Iterator[tuple[str, bytes]]:
-    """Names, without folders, and contents of the predictions and parameters in a zip or folder. What is too large or no
-    ordinary file is left out; of several files with a name, the first counts."""
-    seen: set[str] = set()
-
-    def limit(name: str) -> int:
-        return {".params": MOST_PARAMETERS, ".predictions": MOST_PREDICTIONS}.get(Path(name).suffix, 0)
-
-    def wanted(name: str) -> bool:
-        fresh = limit(name) > 0 and name not in seen and len(seen) < 20
-        seen.update([name] if fresh else [])
-        return fresh
-
-    if submission.is_dir():
-        for path in sorted(submission.rglob("*"), key=lambda path: (len(path.parts), path)):
-            if (
-                path.is_file()
-                and not path.is_symlink()
-                and path.stat().st_size <= limit(path.name)
-                and wanted(path.name)
-            ):
-                yield path.name, path.read_bytes()
-        return
-    with zipfile.ZipFile(submission) as archive:
-        for entry in sorted(archive.infolist(), key=lambda entry: (entry.filename.count("/"), entry.filename)):
-            name = entry.filename.rpartition("/")[2]
-            if not entry.filename.startswith("__MACOSX/") and wanted(name):
-                with archive.open(entry) as file:
-                    content = file.read(limit(name) + 1)  # the size in the zip may be a lie
-                if len(content) <= limit(name):
-                    yield name, content
-
-
 def sample_matrices(content: bytes) -> tuple[str, np.ndarray] | None:
     """A digest of the names and shapes of the matrices in a parameter file, and a sample of their numbers, evenly spaced;
     None if it cannot be read. No code in it is run."""
@@ -194,15 +167,27 @@ def sample_matrices(content: bytes) -> tuple[str, np.ndarray] | None:
 
 
 def gather(submission: Path, answers: Sequence[Path]) -> Evidence:
-    """The evidence of a submission. `answers` are the files of the dev and, if they are known, the test questions."""
+    """The evidence of a submission: none if the archive is refused. `answers` are the files of the dev and, if they are known,
+    the test questions."""
     evidence = Evidence()
-    for name, content in read_files(submission):
-        evidence.digests[name] = hashlib.sha256(content).hexdigest()
-        if name.endswith(".predictions"):
-            lines = content.decode("utf-8-sig", "replace").replace("\0", "").splitlines()
-            evidence.predictions[name] = [line.strip()[:200] for line in lines]
-        elif sampled := sample_matrices(content):
-            evidence.matrices[f"{name}/{sampled[0]}"] = sampled[1]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = open_submission(submission, Path(folder, "files")).found
+        except Refused:
+            found = {}
+        for name, path in sorted(found.items()):
+            predicted = name.endswith(".predictions")
+            if path.stat().st_size > (MOST_PREDICTIONS if predicted else MOST_PARAMETERS):
+                continue
+            content = path.read_bytes()
+            if predicted:
+                lines = content.decode("utf-8-sig", "replace").replace("\0", "").splitlines()
+                evidence.predictions[name] = [line.strip()[:200] for line in lines]
+            elif name.endswith(".params") and (sampled := sample_matrices(content)):
+                evidence.matrices[f"{name}/{sampled[0]}"] = sampled[1]
+            else:
+                continue
+            evidence.digests[name] = hashlib.sha256(content).hexdigest()
     for split, path in zip(("dev", "test"), answers):
         rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
         evidence.answers[split] = [row[1].strip() for row in rows if len(row) == 2]
@@ -220,7 +205,6 @@ def limit_memory() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "src"))
     limit_memory()
     submission, evidence, *answers = map(Path, sys.argv[1:])
     gather(submission, answers).save(evidence)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from autograder.grading import Fault, Skip
 from autograder.plugin import GRADE
 
 
@@ -12,9 +11,12 @@ def test_the_archive_can_be_opened(pytestconfig):
         pytest.fail(grade.refused, pytrace=False)
 
 
-def test_part(check_name, grading):
-    found = grading.result(check_name)
-    if isinstance(found, Fault):
-        pytest.fail(found.reason, pytrace=False)
-    if isinstance(found, Skip):
-        pytest.skip(found.reason)
+def test_part(check_name, grading, request):
+    if grading is None:
+        status, reason = request.getfixturevalue("own_results")[check_name]
+    else:
+        status, reason = grading.status(check_name), getattr(grading.result(check_name), "reason", "")
+    if status == "failed":
+        pytest.fail(reason, pytrace=False)
+    if status == "skipped":
+        pytest.skip(reason)

@@ -7,6 +7,8 @@ process that is locked in (jail.py), watches it, and answers with one line: how 
 of results that it has written. It knows nothing about grades, and has none of the environment of the grader.
 """
 
+import gc
+import importlib
 import io
 import json
 import os
@@ -21,8 +23,6 @@ sys.path += [path for path in SETTINGS.get("packages", ()) if path not in sys.pa
 sys.path.insert(0, SETTINGS.get("tests", ""))
 
 import torch
-import torch._dynamo  # takes seconds, and torch imports it with the first optimizer
-import torch.utils.tensorboard
 
 from autograder import jail, probes, probes_of_runs
 
@@ -188,6 +188,9 @@ class Watched:
 
 def answer(request: dict) -> dict:
     """Runs a probe. Returns how it ended, the seconds, the ends of stdout and stderr, and the lines of results."""
+    if hasattr(probes_of_runs, request["probe"]):
+        for name in ("torch._dynamo", "torch.utils.tensorboard"):  # take seconds; an optimizer imports the first
+            importlib.import_module(name)
     sys.stdout.flush()
     pipes = {name: os.pipe() for name in ("stdout", "stderr", "result")}
     pid = os.fork()
@@ -210,6 +213,7 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     torch.set_num_threads(1)
+    gc.freeze()  # what is here is not looked at again in each child, which would copy it
     for line in sys.stdin:
         channel.write(json.dumps(answer(json.loads(line))) + "\n")
         channel.flush()

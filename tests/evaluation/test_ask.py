@@ -100,6 +100,17 @@ def test_bad_questions_are_one_line(question, ask, capsys):
     assert err[-1].startswith("run.py: error: ") and len(err) == 2  # the first says what the corpus is
 
 
+def test_a_bad_question_does_not_keep_the_others_from_their_answers(ask, monkeypatch, capsys):
+    asked = "Where was Q born?\nWhere was Ada Kern born?\nWhere was " + 30 * "Ada " + "born?\nBob Muir\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(asked))
+    assert ask("--json") == 0
+    out, err = capsys.readouterr()
+    questions = [json.loads(line)["question"] for line in out.splitlines()]
+    assert questions == ["Where was Ada Kern born?", "Where was Bob Muir born?"]
+    assert err.splitlines()[-1] == ("warning: 2 of 4 questions cannot be read and get no answer; the first: Where was Q born?: "
+                                    "the character 'Q' does not occur in the pretraining corpus")  # fmt: skip
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals here")
 def test_the_prompt(learned, folder, monkeypatch):
     """On a terminal: questions are asked for, a bad one does not end it, an empty line does."""
