@@ -40,6 +40,7 @@ from dataset import CharCorruptionDataset, NameDataset, shift
 from engine.cli import Parser, bounded, run_main
 from engine.devices import choose_dtype
 from engine.files import check_writable, find_corpus, read_text, write_lines
+from engine.sizes import Sizes
 from engine.training import build_dataset
 from generation import generate
 from model import GPT, GPTConfig
@@ -54,7 +55,7 @@ results: list[dict] = []
 
 
 def corpus() -> CharCorruptionDataset:
-    return CharCorruptionDataset(read_text(find_corpus("wiki.txt")), 128)
+    return CharCorruptionDataset(read_text(find_corpus("wiki.txt")), Sizes.block_size)
 
 
 def questions(data: CharCorruptionDataset) -> NameDataset:
@@ -70,7 +71,9 @@ def work_of(recipe: str, data: CharCorruptionDataset) -> dict[str, tuple[Phase, 
     }
 
 
-def shape(variant: str, vocab_size: int, block_size: int = 128, dropout: float = 0.1, **kw: int) -> GPTConfig:
+def shape(
+    variant: str, vocab_size: int, block_size: int = Sizes.block_size, dropout: float = 0.1, **kw: int
+) -> GPTConfig:
     kw |= dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
     return GPTConfig(vocab_size, block_size, variant=variant, **kw)
 
@@ -162,8 +165,8 @@ def serve_textbook(connection: Connection, config: GPTConfig, recipe: str, work:
 
 def matrix_peak(model: GPT, dtype: torch.dtype, tokens: float, muon: bool) -> float:
     """Tokens a second if a training step of `tokens` tokens consisted of its matrix products alone: those of the layers,
-    forward and (two each) backward, for a micro-batch, with attention in rows of 128; and those of Muon."""
-    config, T, part = model.config, 128, 4096
+    forward and (two each) backward, for a micro-batch, with attention in rows as long as the block; and those of Muon."""
+    config, T, part = model.config, model.config.block_size, 4096
     C, head, batch = config.n_embd, config.n_embd // config.n_head, (part // T * config.n_head,)
     first = 2 * C if config.synthesizer else 3 * C
     linear = [((), part, a, b) for a, b in [(C, first), (C, C), (C, 4 * C), (4 * C, C)]]
@@ -270,7 +273,7 @@ def bench_decoding(variants: list[str], steps: int) -> None:
     data = corpus()
     phase, names = Phase(epochs=1, batch_size=128, lr=1e-3), questions(data)
     asked, _ = read_questions(find_corpus("birth_dev.tsv"))
-    prompts = [encode_question(question, data.stoi, 128, "") for question in asked]
+    prompts = [encode_question(question, data.stoi, data.block_size, "") for question in asked]
     for variant in variants:
         set_seed(0)
         model = GPT(shape(variant, data.vocab_size))

@@ -4,19 +4,22 @@
 
 A folder holds files in the format of the course's data: wiki.txt, birth_places_train.tsv, birth_dev.tsv and
 birth_test_inputs.tsv. The statistics are computed in the same way for the invented world and for the course's files.
-Those about answers use train and dev only, because the course's test answers are not published.
+Those about answers use train and dev only, because the course's test answers are not published. A world of other relations
+than the birthplace has rows about each relation in place of those about birthplaces.
 """
 
 import argparse
+import math
 import re
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from make_world import OneLineParser
 from world_people import name_in
+from world_relations import DEFAULT, QUESTIONS, relation_of
 
 Row = Sequence[str]  # the columns of a line of a TSV file: question, answer
 WORD = r"[^\W\d_]+"
@@ -127,19 +130,62 @@ def document_statistics(data: DataSet) -> dict[str, object]:
     }
 
 
+def entropy(answers: Iterable[str]) -> float:
+    """The entropy in bits of the answers' frequencies: what a model has to know of each fact if it knows no more than these."""
+    counts = Counter(answers)
+    return -sum(n / counts.total() * math.log2(n / counts.total()) for n in counts.values())
+
+
+def relation_statistics(data: DataSet, relation: str) -> dict[str, object]:
+    """The questions of a relation, and how the documents state their answers. A document belongs to the name it begins with."""
+    asked = {
+        split: [(relation_of(row[0])[1], *row[1:]) for row in rows if relation_of(row[0])[0] == relation]
+        for split, rows in (("train", data.train), ("dev", data.dev), ("test", data.test))
+    }
+    answered = asked["train"] + asked["dev"]
+    documents = defaultdict(list)
+    for document in data.documents:
+        for end in re.finditer(r"\. ", document):  # names have initials: "Ann B. Lee. Ann B Lee was"
+            documents[document[: end.start()]].append(document)
+    said = [
+        re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", document)
+        for name, answer in answered
+        for document in documents[name]
+    ]
+    (usual, count), *_ = Counter(answer for _, answer in asked["train"]).most_common(1)
+    rows = {
+        "questions (train / dev / test)": " / ".join(str(len(rows)) for rows in asked.values()),
+        "distinct answers": len({answer for _, answer in answered}),
+        "entropy of the answers": f"{entropy(answer for _, answer in answered):.1f} bits",
+        "most frequent answer in train": f"{usual}, {100 * count / len(asked['train']):.1f} %",
+        "documents that state it": percentage(said, len(said)),
+        f"in their first {PREFIX} characters": percentage(
+            (match and match.end() <= PREFIX for match in said), len(said)
+        ),
+    }
+    return {f"{relation}: {row}": value for row, value in rows.items()}
+
+
 def world_statistics(folder: str | Path) -> dict[str, object]:
     """All statistics of a folder, by the names that the table gives them.
 
     Raises OSError if a file is missing; ValueError or ArithmeticError if a file has another format or is empty.
     """
     data = read_data_set(folder)
-    return corpus_statistics(data) | question_statistics(data) | document_statistics(data)
+    relations = {relation_of(question)[0] for question, _ in data.answered}
+    rows = corpus_statistics(data)
+    if relations <= {*DEFAULT}:
+        return rows | question_statistics(data) | document_statistics(data)
+    for relation in QUESTIONS:
+        rows |= relation_statistics(data, relation) if relation in relations else {}
+    return rows
 
 
 def markdown_table(folders: Sequence[str]) -> str:
     columns = [world_statistics(folder) for folder in folders]
     lines = ["| | " + " | ".join(folders) + " |", "| --- |" + " --- |" * len(folders)]
-    lines += ["| " + " | ".join([name, *(str(column[name]) for column in columns)]) + " |" for name in columns[0]]
+    names = dict.fromkeys(name for column in columns for name in column)
+    lines += ["| " + " | ".join([name, *(str(column.get(name, "–")) for column in columns)]) + " |" for name in names]
     return "\n".join(lines)
 
 

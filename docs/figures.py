@@ -1,7 +1,8 @@
-"""Draws the figures of docs/written.md and the README: `python docs/figures.py` writes them into docs/figures/.
+"""Draws the figures of docs/written.md, docs/findings.md and the README: `python docs/figures.py` writes them into docs/figures/,
+each for a light and for a dark page.
 
-All figures are computed from formulas or from layers with random weights; nothing is measured. The same program writes
-the same bytes each time.
+Those of docs/written.md are computed from formulas or from layers with random weights; the others show measured numbers,
+which stand below and in findings.json. The same program writes the same bytes each time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if str(HERE.parent / "src") not in sys.path:
     sys.path.append(str(HERE.parent / "src"))
 
 import torch
+from findings_figures import FINDINGS_FIGURES
 
 from attention import CausalSelfAttention, SynthesizerAttention, apply_rotary_emb, precompute_rotary_emb
 from engine.files import write_atomically
@@ -28,15 +30,14 @@ if TYPE_CHECKING:  # matplotlib takes a second to import
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
+Theme = dict[str, str]
 STYLE = {
     "svg.hashsalt": "written",  # without a fixed salt, the ids in the file are random
-    "font.size": 9,
-    "axes.titlesize": 9.5,
+    "font.size": 12,
+    "axes.titlesize": 13,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
+    "lines.linewidth": 2,
 }
 
 
@@ -52,7 +53,7 @@ def sinusoids(T: int, d: int) -> np.ndarray:
     return np.stack((np.sin(angles), np.cos(angles)), axis=-1).reshape(T, d)
 
 
-def panels(n: int, height: float = 2.9, **kw: object) -> tuple[Figure, list[Axes]]:
+def panels(n: int, height: float = 3.4, **kw: object) -> tuple[Figure, list[Axes]]:
     """A figure with n panels side by side."""
     from matplotlib.figure import Figure
 
@@ -60,24 +61,30 @@ def panels(n: int, height: float = 2.9, **kw: object) -> tuple[Figure, list[Axes
     return figure, list(figure.subplots(1, n, **kw))
 
 
-def beta() -> Figure:
+def name(axes: Axes, x: float, y: float, text: str, colour: str, **kw: object) -> None:
+    """The name of a curve beside it, in its colour."""
+    axes.text(x, y, text, color=colour, va="center", fontweight="bold", **kw)
+
+
+def beta(theme: Theme) -> Figure:
     """The weights for a copying and for an averaging query, against the scale beta."""
     figure, (left, right) = panels(2)
     scale = np.linspace(0, 16, 81)
-    for n, colour in ((4, BLUE), (64, ORANGE), (1024, GREEN)):
-        left.plot(scale, 1 / (1 + (n - 1) * np.exp(-scale)), color=colour, label=f"{n} keys")
-        right.plot(scale, 1 / (2 + (n - 2) * np.exp(-scale)), color=colour, label=f"{n} keys")
-    right.axhline(0.5, color=GREY, linewidth=0.8)
-    left.set(title=r"copying: $q=\beta k_j$", ylabel=r"weight $\alpha_j$")
+    for n, colour in ((4, theme["blue"]), (64, theme["orange"]), (1024, theme["green"])):
+        left.plot(scale, 1 / (1 + (n - 1) * np.exp(-scale)), color=colour)
+        right.plot(scale, 1 / (2 + (n - 2) * np.exp(-scale)), color=colour)
+        for axes, height in ((left, 0.5), (right, 0.25)):
+            name(axes, np.log(n - 1) + 0.45, height - 0.03, f"{n} keys" if n == 1024 else f"{n}", colour)
+    right.axhline(0.5, color=theme["muted"], linewidth=0.8)
+    left.set(title=r"copying: $q=\beta k_j$", ylabel=r"weight $\alpha_j$", ylim=(-0.05, 1.05))
     right.set(title=r"averaging: $q=\beta(k_a+k_b)$", ylabel=r"weight $\alpha_a=\alpha_b$", ylim=(-0.025, 0.55))
     for axes in (left, right):
-        axes.axvline(1, color=GREY, linestyle=":", linewidth=1)
+        axes.axvline(1, color=theme["muted"], linestyle=":", linewidth=1)
         axes.set(xlabel=r"$\beta$ (dotted: $\beta=1$, no scale)", xlim=(0, 16))
-    left.legend(loc="lower right")
     return figure
 
 
-def heads() -> Figure:
+def heads(theme: Theme) -> Figure:
     """One head and two heads, if k_a is gamma mu_a with a random gamma."""
     n, scale = 8, 20.0
     gamma = np.linspace(-1.5, 3.5, 1001)
@@ -97,47 +104,54 @@ def heads() -> Figure:
         p = density * among / (density * among).sum()
         return float((p * weight**2).sum() - (p * weight).sum() ** 2)
 
+    blue, orange = theme["blue"], theme["orange"]
     figure, (left, right) = panels(2)
     one, two = one_and_two(scale)
-    left.fill_between(
-        gamma[::20], (density / density.max() * 0.35)[::20], color="#e4e4e4", label=r"how often $\gamma$ occurs"
-    )
-    left.plot(gamma[::5], one[::5], color=ORANGE, label="one head")
-    left.plot(gamma[::5], two[::5], color=BLUE, label="two heads")
+    left.fill_between(gamma[::20], (density / density.max() * 0.35)[::20], color=theme["area"])
+    left.text(1, 0.09, r"how often $\gamma$ occurs", color=theme["text"], ha="center", fontsize=10.5)
+    left.plot(gamma[::5], one[::5], color=orange)
+    left.plot(gamma[::5], two[::5], color=blue)
+    name(left, 1.3, 0.93, "one head", orange)
+    name(left, 0.85, 0.57, "two heads", blue, ha="right")
     left.set(title=rf"{n} keys, $\beta={scale:.0f}$", xlabel=r"$\gamma$, where $k_a\approx\gamma\mu_a$")
-    left.set(ylabel=r"weight of $v_a$ in $c$", ylim=(0, 1.42), xlim=(-1.5, 3.5), yticks=np.linspace(0, 1, 5))
-    left.legend(loc="upper left", ncols=2, columnspacing=1)
+    left.set(ylabel=r"weight of $v_a$ in $c$", ylim=(0, 1.06), xlim=(-1.5, 3.5), yticks=np.linspace(0, 1, 5))
     betas, everywhere, positive = np.linspace(0, 60, 61), np.ones_like(gamma), gamma > 0
     spreads = [
         (variance(a, everywhere), variance(b, everywhere), variance(b, positive)) for a, b in map(one_and_two, betas)
     ]
-    for values, colour, dashes, label in zip(
-        zip(*spreads), (ORANGE, BLUE, BLUE), ("-", "-", "--"), ("one head", "two heads", r"two heads, $\gamma>0$ only")
+    for values, colour, dashes, text, height in zip(
+        zip(*spreads),
+        (orange, blue, blue),
+        ("-", "-", "--"),
+        ("one head", "two heads", r"$\gamma>0$ only"),
+        (0.24, 0.027, 0),
     ):
-        right.plot(betas, values, color=colour, linestyle=dashes, label=label)
-    right.axhline(0.25, color=GREY, linewidth=0.8)
-    right.set(title="all samples together", xlabel=r"$\beta$", ylabel=r"variance of $v_a$'s weight", ylim=(0, 0.29))
+        right.plot(betas, values, color=colour, linestyle=dashes)
+        name(right, 61, height, text, colour)
+    right.axhline(0.25, color=theme["muted"], linewidth=0.8)
+    right.set(
+        title="all samples together", xlabel=r"$\beta$", ylabel=r"variance of $v_a$'s weight", ylim=(-0.012, 0.29)
+    )
     right.set(xlim=(0, 60))
-    right.legend(loc="center right")
     return figure
 
 
-def positions() -> Figure:
+def positions(theme: Theme) -> Figure:
     """Sinusoidal embeddings, and their inner products against the distance."""
     figure, (left, right) = panels(2)
     image = left.imshow(sinusoids(64, 64), cmap="RdBu", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     left.set(title=r"$\Phi$ for $d=64$", xlabel="feature", ylabel="position")
     figure.colorbar(image, ax=left)
-    for d, colour in ((8, GREEN), (64, ORANGE), (256, BLUE)):
+    for d, colour, height in ((8, theme["green"], 0.1), (64, theme["orange"], 0.34), (256, theme["blue"], 0.45)):
         phi = sinusoids(151, d)
-        right.plot(phi @ phi[0] / (d / 2), color=colour, label=f"d = {d}")
+        right.plot(phi @ phi[0] / (d / 2), color=colour)
+        name(right, 152, height, f"d = {d}", colour)
     right.set(title="inner product of two positions", xlabel="distance between them", xlim=(0, 150))
-    right.set(ylabel=r"$\phi_s^\top\phi_t\,/\,(d/2)$", ylim=(-0.2, 1.25))
-    right.legend(loc="upper right", ncols=3, columnspacing=1)
+    right.set(ylabel=r"$\phi_s^\top\phi_t\,/\,(d/2)$", ylim=(-0.2, 1.05))
     return figure
 
 
-def rope() -> Figure:
+def rope(theme: Theme) -> Figure:
     """A score against the distance, for keys at three positions: with sinusoids added, and with RoPE."""
     d, distances = 32, np.arange(41)
     rng = np.random.default_rng(3)
@@ -154,23 +168,28 @@ def rope() -> Figure:
         (axes[0], q + phi, k + phi, r"sinusoids added: $(q+\phi_s)^\top(k+\phi_t)$"),
         (axes[1], rotated(q), rotated(k), r"RoPE: $(R_s\,q)^\top(R_t\,k)$"),
     ):
-        for t, colour, marker, size in ((0, GREY, "o", 7), (20, ORANGE, "o", 4.2), (80, BLUE, "o", 1.8)):
+        for t, colour, size, shift in (
+            (0, theme["grey"], 7, 1),
+            (20, theme["orange"], 4.2, 0),
+            (80, theme["blue"], 1.8, -1),
+        ):
             scores = queries[t + distances] @ keys[t]
-            ax.plot(distances, scores, color=colour, linewidth=0.9, marker=marker, markersize=size, label=f"t = {t}")
-        ax.set(title=title, xlabel=r"distance $s-t$", ylabel="score")
-    axes[0].legend(loc="upper right", title="key at", ncols=3, columnspacing=1)
-    axes[0].set_ylim(top=axes[0].get_ylim()[1] + 12)
+            ax.plot(distances, scores, color=colour, linewidth=0.9, marker="o", markersize=size)
+            if ax is axes[0]:
+                name(ax, 42, scores[-1] + shift, f"t = {t}", colour)
+        ax.set(title=title, xlabel=r"distance $s-t$", ylabel="score", xlim=(-1.5, 41.5))
+    axes[1].text(40, scores.max(), "the same for t = 0, 20 and 80", ha="right", va="top", color=theme["text"])
     return figure
 
 
-def synthesizer() -> Figure:
+def synthesizer(theme: Theme) -> Figure:
     """The attention weights of the last token, before and after two other tokens are exchanged."""
     T, width = 6, 16
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(T, width, generator=generator)
     order = [0, 1, 4, 3, 2, 5]
     names = np.array(list("ABCDE?"))
-    figure, axes = panels(2, 2.6, sharey=True)
+    figure, axes = panels(2, 3, sharey=True)
     for ax, kind, title in (
         (axes[0], CausalSelfAttention, "queries and keys"),
         (axes[1], SynthesizerAttention, "synthesizer"),
@@ -187,27 +206,27 @@ def synthesizer() -> Figure:
             layer(x[None])
             layer(x[order][None])
         at = np.arange(T)
-        for shift, weights, label, colour in (
-            (-0.2, seen[0], " ".join(names), BLUE),
-            (0.2, seen[1], " ".join(names[order]), ORANGE),
-        ):
-            ax.bar(at + shift, weights, 0.4, color=colour, label=label)
+        for shift, weights, colour in ((-0.2, seen[0], theme["blue"]), (0.2, seen[1], theme["orange"])):
+            ax.bar(at + shift, weights, 0.4, color=colour)
         ax.set(title=title, xlabel="place", xticks=at)
         ax.set_xticklabels(f"{i + 1}\n{a} | {b}" for i, (a, b) in enumerate(zip(names, names[order])))
-    axes[0].set(ylabel="weight at the last token")
-    axes[1].legend(title="sequence", loc="upper left")
+    axes[0].set(ylabel="weight at the last token", ylim=(0, 0.95))
+    for height, text, colour in ((0.92, names, theme["blue"]), (0.8, names[order], theme["orange"])):
+        name(axes[0], 0.02, height, "sequence " + " ".join(text), colour, transform=axes[0].transAxes)
     return figure
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The README's figures, each for a light and a dark page
+# The README's figures
 
 
 THEMES = {
-    "light": {"text": "#1f2328", "muted": "#59636e", "public": "#b0b7bf", "handout": "#5b9bd5", "fast": "#0969da",
-              "mask": "#fff3c4", "missing": "#ffd8a8", "title": "#cfe5ff"},
-    "dark": {"text": "#e6edf3", "muted": "#9198a1", "public": "#59636e", "handout": "#3a6ea5", "fast": "#58a6ff",
-             "mask": "#4d4212", "missing": "#6b4415", "title": "#173f6b"},
+    "light": {"text": "#1f2328", "muted": "#59636e", "public": "#b0b7bf", "handout": "#5b9bd5", "fast": "#0969da", "inverse": "#ffffff",
+              "mask": "#fff3c4", "missing": "#ffd8a8", "title": "#cfe5ff",
+              "blue": "#0069b4", "orange": "#c2500a", "green": "#00795a", "grey": "#6e7781", "area": "#e1e5ea"},
+    "dark": {"text": "#e6edf3", "muted": "#9198a1", "public": "#59636e", "handout": "#3a6ea5", "fast": "#58a6ff", "inverse": "#0d1117",
+             "mask": "#4d4212", "missing": "#6b4415", "title": "#173f6b",
+             "blue": "#6cb6ff", "orange": "#f0883e", "green": "#3fc59a", "grey": "#9198a1", "area": "#2d333b"},
 }  # fmt: skip
 # Right answers in % of the course's 500 dev questions; sources in docs/results.md
 WITHOUT_READING = {"always London": 5.0, "guessed from the name": 4.4}
@@ -215,7 +234,7 @@ ACCURACIES = {"rope": (33.2, 36.6, 81.6), "vanilla": (27.2, 39.0, 81.5), "synthe
 SERIES = {"public": "best public result", "handout": "the handouts' recipe, here", "fast": "recipe fast, here"}
 
 
-def accuracy(theme: dict[str, str]) -> Figure:
+def accuracy(theme: Theme) -> Figure:
     """Right answers: without reading, the best public results, and the two recipes."""
     from matplotlib.figure import Figure
 
@@ -246,7 +265,7 @@ def accuracy(theme: dict[str, str]) -> Figure:
     return figure
 
 
-def view(theme: dict[str, str]) -> Figure:
+def view(theme: Theme) -> Figure:
     """A document, the question about it, and a view of it: character by character."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -280,29 +299,25 @@ def view(theme: dict[str, str]) -> Figure:
     return figure
 
 
-FIGURES: tuple[Callable[[], Figure], ...] = (beta, heads, positions, rope, synthesizer)
-README_FIGURES: tuple[Callable[[dict[str, str]], Figure], ...] = (accuracy, view)
+FIGURES: tuple[Callable[[Theme], Figure], ...] = (beta, heads, positions, rope, synthesizer, accuracy, view)
 
 
 def main(folder: Path = HERE / "figures") -> None:
-    """Writes all figures to `folder`."""
+    """Writes all figures to `folder`, each for a light and for a dark page."""
     import matplotlib
-
-    def save(figure: Figure, name: str, **settings: object) -> None:
-        content = io.BytesIO()
-        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None}, **settings)
-        write_atomically(folder / f"{name}.svg", content.getvalue())
 
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # ignore the user's own settings
         matplotlib.rcParams.update(STYLE)
-        for draw in FIGURES:
-            save(draw(), draw.__name__)
-        matplotlib.rcParams.update({"font.size": 12, "axes.titlesize": 13})
-        for draw in README_FIGURES:
-            for name, theme in THEMES.items():
-                save(draw(theme), f"{draw.__name__}.{name}", transparent=True)
+        for page, theme in THEMES.items():
+            text = ("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor", "xtick.color", "ytick.color")
+            matplotlib.rcParams.update(dict.fromkeys(text, theme["text"]))
+            for draw in FIGURES + FINDINGS_FIGURES:
+                content = io.BytesIO()
+                settings = {"format": "svg", "metadata": {"Date": None, "Creator": None}, "transparent": True}
+                draw(theme).savefig(content, **settings)
+                write_atomically(folder / f"{draw.__name__}.{page}.svg", content.getvalue())
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,39 +15,56 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
-from questions import subject_starts
+from engine.files import InputError
+from titles import MAX_TITLE, WORD, split_long_title, split_title
 from vocabulary import MASK, PAD, without_accents
+from wording import COURSE
 
-FULL_STOP = re.compile(r"(?<!\b[^\W\d_])\. ")  # that does not belong to an initial
-TITLE_END = re.compile(r"[.?!:] | [–—-] |\t")  # what else can end a title
-MAX_TITLE = 64  # characters
-WORD = re.compile(r"[^\W_][\w'’-]*")
 NUMBER = re.compile(r" ?\d")
 
 # How often a word is a gap, relative to other words of its document
 NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.05, 0.02
+MAX_WORD = 32  # characters
 MAX_GAPS = 3  # in a view
 NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
 MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
+FITTING, MANY = 0.7, 5  # see ClozeDataset: share of a corpus within the blocks, and blocks of a document
+POSITION_REACH = 40  # with any wording, titles begin before this position
+COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
+PROMPT_TRIES = 20  # to find a gap with words before it
 
 
-def split_title(text: str) -> tuple[str, str]:
-    """The title of a document, and what follows it; the latter is empty when there is no title.
+def pretraining_positions(block_size: int, any_wording: bool = False) -> dict[int, float]:
+    """Where titles begin before any question is known, and how often: where the course's questions have their subject; if the
+    questions will have `any_wording`, half of them there and half at any of the first positions."""
+    if not any_wording:
+        return COURSE_POSITIONS
+    reach = min(POSITION_REACH, block_size // 3)
+    return dict.fromkeys(range(reach), 1) | {position: 1 + reach for position in COURSE_POSITIONS if position < reach}
 
-    A title is what the next sentence begins with again ("St. Lucia. St. Lucia is an island", "Vitamin C. Vitamin C was");
-    else what precedes the first full stop that does not belong to an initial ("J. E. P. Aldous. Born in"); else what
-    precedes other punctuation ("What? A film", "Name: text", "Name – text", a tab).
-    """
-    ends = list(TITLE_END.finditer(text, 0, MAX_TITLE))
-    for end in ends:
-        title, after = text[: end.start()], text[end.end() + end.start() :][:1]
-        if len(title) > 1 and text.startswith(title, end.end()) and not (after.isalnum() or after in ".'’-"):
-            return title, text[end.end() :]
-    if end := FULL_STOP.search(text) or (ends[0] if ends else None):
-        return text[: end.start()], text[end.end() :]
-    return text, ""
+
+def positions_of_record(saved: object, block_size: int) -> dict[int, float]:
+    """Where the titles of views begin, by a checkpoint; older ones have a list of equally frequent positions. Raises
+    InputError when it is anything else."""
+    found = {p: 1 for p in saved if type(p) is int} if isinstance(saved, list) else saved
+    if not (isinstance(found, dict) and found) or not all(
+        type(position) is int and 0 <= position < block_size and type(weight) in (int, float) and weight > 0
+        for position, weight in found.items()
+    ):
+        raise InputError("is not a state file")
+    return found
+
+
+class Window(NamedTuple):
+    """A part of a document, of which an epoch has one example. A short document is one window."""
+
+    document: int
+    first_word: int  # of those that a gap can begin at
+    end_word: int  # after the last of them
+    begin: int  # characters
+    end: int
 
 
 class Document(NamedTuple):
@@ -69,13 +89,19 @@ class ClozeDataset(Dataset):
     overlap, because one could contain what is missing in another.
 
     A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is, a capitalised word that is not
-    in the title, that the corpus does not mostly write in lower case, and that lies within the first `max_chars`
-    characters; less often a number, with the month before it, or another word. Names that have answered a question can be
-    preferred (learning what to mask from the questions: Ye et al. 2020, Studying Strategically).
+    in the title, and that the corpus does not mostly write in lower case; less often a number, with the month before it, or
+    another word. Names that have answered a question can be preferred (learning what to mask from the questions: Ye et al.
+    2020, Studying Strategically).
+
+    A long document is read to its end: it has an example for every `max_chars` characters, whose gaps are in this part of it,
+    a window. Long is what is longer than the block. But where documents are lines, and FITTING of the text or more is in the
+    blocks, as in the course's files, only what is longer than MANY blocks is long; in the others, words beyond `max_chars`
+    are rarely gaps, because what is asked about comes first. A document without a title is span-corrupted, from a random
+    place in each window if it is longer than the block.
 
     With probability DISTRACTOR, random words of another document precede the title (and follow it in a view without
     context), so that recall does not depend on what surrounds the name. Half of the time the title (see `split_title`) loses
-    its non-ASCII characters, if questions do. It begins at the position at which questions have their subject: learned
+    its non-ASCII characters, if questions do. It begins at a position at which questions have their subject: learned
     positions, and the synthesizer, would not recognise it elsewhere.
     """
 
@@ -85,31 +111,54 @@ class ClozeDataset(Dataset):
         share: float = 0.9,
         answers: Iterable[str] = (),
         answer_weight: float = 1.0,
+        positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
         """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`."""
+        name that occurs in `answers`, and as likely at a word of an answer without capitals ("film actor", "1901").
+        `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
+        answers = list(answers)
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
+        self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
-        self.documents = [self._find_words(text, counts) for text in corpus.data]
+        fitting = np.minimum(corpus.lengths, corpus.block_size).sum() / corpus.lengths.sum()
+        mostly_fit = corpus.form == "lines" and fitting >= FITTING
+        self.is_long = corpus.lengths > corpus.block_size * (MANY if mostly_fit else 1)
+        self.documents = [self._find_words(text, counts, long) for text, long in zip(corpus.data, self.is_long)]
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
-        self.starts = subject_starts()
+        untitled = [not document.words or document.title_end >= MAX_TITLE for document in self.documents]
+        self.is_long |= np.array(untitled) & (corpus.lengths > corpus.block_size)
+        self.windows = [window for i in range(len(corpus)) for window in self._windows(i)]
+        self.set_positions(positions)
+
+    def set_positions(self, positions: Mapping[int, float]) -> None:
+        """Titles begin at these positions from now on, each with its weight."""
+        self.positions = dict(sorted(positions.items()))
+        cumulative = np.cumsum([*self.positions.values()], dtype=float)
+        self.position_cdf = cumulative / cumulative[-1]
+        self.usual_position = max(self.positions, key=self.positions.__getitem__)
+        room = self.corpus.block_size - self.usual_position
+        # which documents have a title, and words after it, that leave room in the block (N,); the others are span-corrupted
+        self.viewable = np.array([bool(d.words) and d.title_end + 4 < room for d in self.documents])
 
     @property
     def start_position(self) -> int:
-        """The position of a title's first character, by the first template."""
-        return self.starts[0] if self.share else 0
+        """The most frequent position of a title's first character; 0 if there are no views."""
+        return self.usual_position if self.share and self.viewable.any() else 0
 
-    def _find_words(self, text: str, counts: Counter[str]) -> Document:
+    def _find_words(self, text: str, counts: Counter[str], is_long: bool) -> Document:
         """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
-        title, body = split_title(text)
+        as_ever = self.corpus.form == "lines" and not is_long
+        title, body = split_title(text) if as_ever else split_long_title(text, len(self.corpus) == 1)
         offset, title_words = len(text) - len(body), set(WORD.findall(title))
         words = [(offset + match.start(), offset + match.end()) for match in WORD.finditer(body)]
         weights, is_answer = [], []
         for begin, end in words:
             word = text[begin:end]
-            if end > self.corpus.max_chars:
+            if end > self.corpus.max_chars and as_ever:
                 weight = OTHER_WEIGHT
+            elif word in self.no_names:
+                weight = NAME_WEIGHT
             elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
                 weight = NUMBER_WEIGHT
             elif word[0].isupper() and word not in title_words and counts[word] >= counts[word.lower()]:
@@ -123,26 +172,34 @@ class ClozeDataset(Dataset):
         loses_accents = title.isascii() or without_accents(title) != title
         return Document(len(title), words, salient, cumulative / cumulative[-1:], loses_accents)
 
+    def _windows(self, i: int) -> list[Window]:
+        """The windows of document i, equally wide."""
+        length, words = int(self.corpus.lengths[i]), self.documents[i].words
+        edges = np.linspace(
+            0, length, 1 + (math.ceil(length / self.corpus.max_chars) if self.is_long[i] else 1)
+        ).astype(int)
+        split = [bisect.bisect_left(words, (edge,)) for edge in edges[1:-1]]
+        numbers = itertools.pairwise([0, *split, len(words)])
+        return [Window(i, *pair, *ends) for pair, ends in zip(numbers, itertools.pairwise(edges.tolist()))]
+
     def __len__(self) -> int:
-        return len(self.corpus)
+        return len(self.windows)
 
     def count_viewable(self) -> int:
-        """The number of documents that have a title and words after it that leave room in the block. The others are
-        span-corrupted."""
-        room = self.corpus.block_size - max(self.starts)
-        return sum(bool(d.words) and d.title_end + 4 < room for d in self.documents)
+        """The number of documents that are read as views."""
+        return int(self.viewable.sum())
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """A new view of document i, or a corruption: x and y, Long tensors of length block_size."""
+        """A new view of window i, or a corruption: x and y, Long tensors of length block_size."""
         x, y, _ = self.examples(np.array([range(len(self))[i]]), np.random.default_rng(int(torch.randint(2**62, ()))))
         return x[0], y[0]
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Views of the documents `indices`, packed."""
+        """Views of the windows `indices`, packed."""
         return pack(*self.examples(indices, rng))
 
     def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-        """x and y (B, block_size) of the documents `indices`, and their start positions (B,). A document without words
+        """x and y (B, block_size) of the windows `indices`, and their start positions (B,). A document without words
         after its title is corrupted instead."""
         rows = np.full((len(indices), self.corpus.block_size + 1), PAD, np.int64)
         start_positions = np.zeros(len(indices), np.int64)
@@ -151,21 +208,32 @@ class ClozeDataset(Dataset):
                 tokens, start_positions[row] = view
                 rows[row, : len(tokens)] = tokens
             else:
-                rows[row] = self.corpus.corrupt(np.array([i]), rng)
+                rows[row] = self.corrupt(i, rng)
         return *shift(rows), start_positions
 
+    def corrupt(self, i: int, rng: np.random.Generator) -> np.ndarray:
+        """The document of window i, corrupted. In a long document, reading begins at a word in the window, or somewhat
+        before it, so that the beginnings of windows are read as often as their ends."""
+        window, begin = self.windows[i], 0
+        if self.is_long[window.document]:
+            text, half = self.corpus.data[window.document], self.corpus.max_chars // 2
+            begin = min(max(0, int(rng.integers(window.begin - half, window.end))), len(text) - 4)
+            space = text.rfind(" ", max(0, begin - MAX_WORD), begin)
+            begin = space + 1 if space >= 0 or begin < MAX_WORD else begin
+        return self.corpus.corrupt(np.array([window.document]), rng, begins=begin)
+
     def view(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, int] | None:
-        """A view of document i, as indices, and its start position. None when there is no word after the title, or no
-        room."""
-        document, text = self.documents[i], self.corpus.document(i)
-        if not document.words:
+        """A view of window i, as indices, and its start position. None when it has no word after the title, or no room."""
+        window = self.windows[i]
+        document, text = self.documents[window.document], self.corpus.document(window.document)
+        if window.first_word == window.end_word:
             return None
-        start = self.starts[0] if len(self.starts) == 1 else int(rng.choice(self.starts))
+        start = self.draw_position(rng)
         name, heading = text[: document.title_end], text[: document.words[0][0]]  # "Ada King" and "Ada King. "
         if rng.random() < 0.5 and document.loses_accents:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
         before, without_context = text[:0], rng.random() < NO_CONTEXT
-        if rng.random() < DISTRACTOR:
+        if " " in self.corpus.stoi and rng.random() < DISTRACTOR:
             space = np.array([self.corpus.stoi[" "]])
             before = np.concatenate((self.distractor(3, rng), space))
             before = before[max(0, len(before) - start) :]  # the last `start` characters
@@ -173,7 +241,7 @@ class ClozeDataset(Dataset):
         pieces = [name, *[np.array([MASK])] * int(rng.integers(1, 3))] if without_context else [heading]
         length, shown = start + sum(map(len, pieces)), []
         for _ in range(rng.integers(1, MAX_GAPS, endpoint=True)):
-            gap, (first, last) = self.gap(i, without_context, rng)
+            gap, (first, last) = self.gap(window, without_context, rng)
             size = sum(map(len, gap))
             if length + size <= self.corpus.block_size and not any(a <= last and first <= b for a, b in shown):
                 length += size
@@ -181,12 +249,20 @@ class ClozeDataset(Dataset):
                 shown.append((first, last))
         return (np.concatenate((before, *pieces)), start - len(before)) if shown else None
 
-    def gap(self, i: int, without_context: bool, rng: np.random.Generator) -> tuple[list[np.ndarray], tuple[int, int]]:
-        """The pieces of a gap in document i, with words around it unless `without_context`, and the numbers of the first and
+    def draw_position(self, rng: np.random.Generator) -> int:
+        """The position at which a title begins."""
+        only_one = len(self.positions) == 1
+        return [*self.positions][0 if only_one else int(np.searchsorted(self.position_cdf, rng.random(), "right"))]
+
+    def gap(
+        self, window: Window, without_context: bool, rng: np.random.Generator
+    ) -> tuple[list[np.ndarray], tuple[int, int]]:
+        """The pieces of a gap that begins in a window, with words around it unless `without_context`, and the numbers of the first and
         the last word in them."""
-        document, text, mask = self.documents[i], self.corpus.document(i), np.array([MASK])
-        words = document.words
-        first = last = int(np.searchsorted(document.gap_cdf, rng.random(), "right"))
+        document, text, mask = self.documents[window.document], self.corpus.document(window.document), np.array([MASK])
+        words, below = document.words, document.gap_cdf[window.first_word - 1] if window.first_word else 0.0
+        drawn = below + rng.random() * (document.gap_cdf[window.end_word - 1] - below)
+        first = last = min(int(np.searchsorted(document.gap_cdf, drawn, "right")), window.end_word - 1)
         while last + 1 < len(words) and document.salient[last + 1] and rng.random() < JOIN:
             last += 1
         (begin, _), (_, end) = words[first], words[last]
@@ -196,6 +272,20 @@ class ClozeDataset(Dataset):
         first = max(0, first - rng.integers(MAX_CONTEXT + 1))
         last = min(len(words) - 1, last + rng.integers(MAX_CONTEXT + 1) * rng.integers(2))
         return [text[words[first][0] : begin], mask, text[end : words[last][1]], mask, *missing], (first, last)
+
+    def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        """A view of window i with one gap, if possible with words before it, up to the place where the model begins to
+        write; and what it should write there. None when there is no such view."""
+        window, found = self.windows[i], None
+        document, text = self.documents[window.document], self.corpus.document(window.document)
+        for _ in range(PROMPT_TRIES if window.first_word < window.end_word else 0):
+            (before, mask, after, _, missing, _), _ = self.gap(window, False, rng)
+            prompt = np.concatenate((text[: document.words[0][0]], before, mask, after, mask))
+            if self.start_position + len(prompt) + len(missing) < self.corpus.block_size:
+                found = prompt, missing
+                if len(before):
+                    break
+        return found
 
     def distractor(self, max_words: int, rng: np.random.Generator) -> np.ndarray:
         """Between one and `max_words` successive words of a random document, as indices; none if it has none."""
@@ -233,3 +323,9 @@ class MixedDataset(Dataset):
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))
         return x, y, np.concatenate((np.zeros(len(indices), np.int64), start_positions))
+
+
+def views_of(dataset: Dataset) -> ClozeDataset | None:
+    """The views in the training data, if there are any."""
+    documents = dataset.documents if isinstance(dataset, MixedDataset) else dataset
+    return documents if isinstance(documents, ClozeDataset) else None

@@ -9,6 +9,7 @@ once, made by numpy and packed; training uses that. The recipe `fast` pretrains 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch.utils.data import Dataset
 
 from engine.cli import Parser, run_main
 from engine.files import InputError, find_corpus, naming_file, read_text
-from questions import encode_question
-from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode, encode
+from engine.sizes import Sizes
+from questions import NONE_READABLE, Row, accepted, encode_pair, read_training_rows
+from vocabulary import MASK, MASK_CHAR, PAD, PAD_CHAR, decode
 
 
 class Batch(NamedTuple):
@@ -73,6 +75,14 @@ def shift(rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     return rows[:, :-1], rows[:, 1:]
 
 
+def check_characters(data: str, first_line: int = 1) -> None:
+    """Raises InputError, naming the line, when a corpus holds the mask or the pad character."""
+    for char in (PAD_CHAR, MASK_CHAR):
+        if char in data:
+            line = first_line + data.count("\n", 0, data.index(char))
+            raise InputError(f"line {line}: the corpus holds the character {char}, which has a meaning here")
+
+
 class CharCorruptionDataset(Dataset):
     """Span corruption: a span of a document is masked, and the model writes it at the end (assignment 4, part e; a
     simple case of T5, Raffel et al. 2020, section 3.1.4).
@@ -89,22 +99,22 @@ class CharCorruptionDataset(Dataset):
     """
 
     start_position = 0  # the position of a document's first character
+    form = "lines"  # how the documents were told apart in their file (see documents.py)
 
-    def __init__(self, data: str, block_size: int):
-        """`data` is the whole corpus. Raises InputError when it is empty, or holds the mask or the pad character."""
+    def __init__(self, data: str, block_size: int, added: str = ""):
+        """`data` is the whole corpus. `added` are characters that the vocabulary has in addition to those of `data`. Raises
+        InputError when the corpus is empty, or holds the mask or the pad character."""
         if block_size < 5:
             raise ValueError(f"block_size {block_size} is too small for a document of 4 characters")
         if not data.strip():
             raise InputError("the corpus is empty")
+        check_characters(data)
         self.PAD_CHAR, self.MASK_CHAR = PAD_CHAR, MASK_CHAR
         self.block_size = block_size
         self.max_chars = block_size * 7 // 8  # how much of a document is read
         self.data = data.removesuffix("\n").split("\n")  # the documents
-        symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data))]
-        for char in (PAD_CHAR, MASK_CHAR):
-            if symbols.count(char) > 1:
-                line = data.count("\n", 0, data.index(char)) + 1
-                raise InputError(f"line {line}: the corpus holds the character {char}, which has a meaning here")
+        self.added = added
+        symbols = [PAD_CHAR, MASK_CHAR, *sorted(set(data).union(added))]
         self.stoi = {char: i for i, char in enumerate(symbols)}
         self.itos = dict(enumerate(symbols))
         self.vocab_size = len(symbols)
@@ -143,10 +153,32 @@ class CharCorruptionDataset(Dataset):
         """The documents `indices`, corrupted by the random numbers of `rng` and packed."""
         return pack(*shift(self.corrupt(indices, rng)))
 
-    def corrupt(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The strings of `block_size + 1` characters described above, as indices, one row for each document."""
+    def readable(self, start_position: int) -> int:
+        """How many characters of a document fit into the block with two masks, if its first one is at that position; at most
+        `max_chars`, at least 4."""
+        return max(4, min(self.max_chars, self.block_size - start_position - 2))
+
+    def mean_length(self, block_size: int) -> float:
+        """How many characters of a document are read on average if the block has this size: the mean of min(length, r) over
+        the documents, and over the random r."""
+        most = block_size * 7 // 8
+        n = np.minimum(self.lengths, most)
+        sums = np.where(n < 4, n * (most - 3), n * (n + 1) // 2 - 6 + n * (most - n))  # over r = 4, 5, ..., most
+        return float(sums.mean()) / (most - 3)
+
+    def corrupt(
+        self,
+        indices: np.ndarray,
+        rng: np.random.Generator,
+        max_chars: int | None = None,
+        begins: np.ndarray | int = 0,
+    ) -> np.ndarray:
+        """The strings of `block_size + 1` characters described above, as indices, one row for each document. At most
+        `max_chars` characters of a document are read, by default 7/8 of the block size, from character `begins` (B,) on."""
         column = (len(indices), 1)
-        length = np.minimum(self.lengths[indices, None], rng.integers(4, self.max_chars, column, endpoint=True))
+        starts, rest = self.starts[indices] + begins, self.lengths[indices] - begins
+        most = max_chars or self.max_chars
+        length = np.minimum(rest[:, None], rng.integers(4, most, column, endpoint=True))
         # Uniform between 1 and half the length less 1, then rounded up or down at random, so that the mean is exactly
         # a quarter. Under four characters that is impossible: one character is masked, if there is one.
         masked = np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)
@@ -158,11 +190,17 @@ class CharCorruptionDataset(Dataset):
         second = length - masked + 1  # position of the second MASK; the first is at `start`
         prefix, suffix, content = t, t - 1 + masked, t - 1 - second + start  # what is at t, if it is one of these
         source = np.where(t < start, prefix, np.where(t < second, suffix, content))
-        source = self.starts[indices, None] + np.clip(source, 0, np.maximum(length - 1, 0))
+        source = starts[:, None] + np.clip(source, 0, np.maximum(length - 1, 0))
         rows = self.tokens[np.minimum(source, len(self.tokens) - 1)]
         rows[(t == start) | (t == second)] = MASK
         rows[t > length + 1] = PAD
         return rows
+
+    def prompt(self, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A corruption of document i up to the place where the model begins to write, and what it should write there."""
+        row = self.corrupt(np.array([i]), rng)[0]
+        end = np.flatnonzero(row == MASK)[1] + 1
+        return row[:end], row[end:][row[end:] != PAD]
 
 
 class NameDataset(Dataset):
@@ -176,9 +214,8 @@ class NameDataset(Dataset):
     characters (`questions.encode_question` does so in evaluation too). Both tensors are `block_size - 1` long.
     """
 
-    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str, first_line: int = 1):
-        """`data` is TSV text: a question, a tab and an answer on each line. `first_line` is the first one's number in its
-        file.
+    def __init__(self, pretraining_dataset: CharCorruptionDataset, data: str):
+        """`data` is TSV text: a question, a tab and an answer on each line.
 
         Raises InputError, naming the line, when a line is malformed, does not fit, or has an unknown character.
         """
@@ -190,18 +227,18 @@ class NameDataset(Dataset):
             raise InputError("there are no questions")
         self.rows = np.full((len(self.data), self.block_size), PAD, np.int64)
         self.prompt_lengths = np.empty((len(self.data), 1), np.int64)  # of each question with its MASK
+        self.questions: list[str] = []
         self.answers: list[str] = []
         for i, line in enumerate(self.data):
-            where = f"line {first_line + i}"
-            prompt, answer = self._parse(line, where)
-            row = prompt + encode(answer, self.stoi, where) + [MASK]
-            if len(row) > self.block_size:
-                raise InputError(f"{where}: is {len(row)} characters long with its masks, over {self.block_size}")
-            self.rows[i, : len(row)], self.prompt_lengths[i] = row, len(prompt)
+            where = f"line {i + 1}"
+            question, answer = self._parse(line, where)
+            prompt, target = encode_pair(question, answer, self.stoi, self.block_size, where)
+            self.rows[i, : len(prompt + target)], self.prompt_lengths[i] = prompt + target, len(prompt)
+            self.questions.append(question)
             self.answers.append(answer)
 
-    def _parse(self, line: str, where: str) -> tuple[list[int], str]:
-        """The prompt and the answer of a line. Raises InputError when it is malformed."""
+    def _parse(self, line: str, where: str) -> tuple[str, str]:
+        """The question and the answer of a line. Raises InputError when it is malformed."""
         if line.count("\t") != 1:
             raise InputError(f"{where}: should be a question, a tab and an answer")
         question, answer = (part.strip() for part in line.split("\t"))
@@ -209,7 +246,7 @@ class NameDataset(Dataset):
             raise InputError(f"{where}: has no question before the tab")
         if not answer:
             raise InputError(f"{where}: has no answer after the tab")
-        return encode_question(question, self.stoi, self.block_size, where), answer
+        return question, answer
 
     def __len__(self) -> int:
         return len(self.data)
@@ -230,6 +267,22 @@ class NameDataset(Dataset):
         return x, y.masked_fill(torch.from_numpy(is_question), PAD)
 
 
+def readable_questions(corpus: CharCorruptionDataset, rows: Sequence[Row]) -> tuple[NameDataset, list[str]]:
+    """The questions, each with its first accepted answer, that the model can read; and for each of the others what is wrong,
+    "line 3: ...". Raises InputError when it can read none."""
+    lines, problems = [], []
+    for row in rows:
+        answer = accepted(row.answer)[0]
+        try:
+            encode_pair(row.question, answer, corpus.stoi, corpus.block_size, f"line {row.line}")
+            lines.append(f"{row.question}\t{answer}")
+        except InputError as error:
+            problems.append(str(error))
+    if not lines:
+        raise InputError(f"{problems[0]}; {NONE_READABLE}")
+    return NameDataset(corpus, "\n".join(lines)), problems
+
+
 def main() -> None:
     parser = Parser(description="Print four examples of a dataset.")
     parser.add_argument("dataset_type", choices=["namedata", "charcorruption"])
@@ -237,12 +290,12 @@ def main() -> None:
     path = find_corpus("wiki.txt")
     text = read_text(path)
     with naming_file(path):
-        dataset = CharCorruptionDataset(text, block_size=128)
+        dataset = CharCorruptionDataset(text, Sizes.block_size)
     if args.dataset_type == "namedata":
         path = find_corpus("birth_places_train.tsv")
-        text = read_text(path)
+        rows = read_training_rows(path)
         with naming_file(path):
-            dataset = NameDataset(dataset, text)
+            dataset, _ = readable_questions(dataset, rows)
     for _, (x, y) in zip(range(4), dataset):
         print("x:", decode(x.tolist(), dataset.itos))
         print("y:", decode(y.tolist(), dataset.itos))

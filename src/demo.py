@@ -23,6 +23,7 @@ from engine.files import ROOT, InputError
 from questions import read_questions
 from replicate import command_line, run_command, train
 from utils import evaluate_places
+from wording import COURSE
 
 FOLDER = ROOT / "demo"  # the world, the parameters and the predictions
 PEOPLE, DOCUMENTS = 200, 5  # people with documents, and documents about each of them
@@ -111,12 +112,16 @@ def baseline_predictions(world: Path) -> Predictions:
     """The answers of the baselines, which read no documents."""
     from evaluation.baselines import guess_by_name
 
-    known = list(zip(*read_questions(world / "birth_places_train.tsv")))
+    known = [
+        (COURSE.subject(question), place) for question, place in zip(*read_questions(world / "birth_places_train.tsv"))
+    ]
     predictions = {}
     for split, name in FILES.items():
         questions, _ = read_questions(world / name)
         predictions["always London", split] = ["London"] * len(questions)
-        predictions["guessed from the name (naive Bayes)", split] = guess_by_name(known, questions)
+        predictions["guessed from the name (naive Bayes)", split] = guess_by_name(
+            known, [*map(COURSE.subject, questions)]
+        )
     return predictions
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from attention import DocumentMask
-from vocabulary import PAD
+from vocabulary import MASK, PAD
 
 if TYPE_CHECKING:
     from model import GPT
@@ -91,6 +91,13 @@ def generate(
             answers[i] = answer
     model.train(was_training)
     return answers
+
+
+def generate_answers(model: GPT, prompts: list[list[int]], max_new_tokens: int) -> list[list[int]]:
+    """The greedy answers to the prompts of questions. The prompt of a question that the model cannot read is empty (see
+    `inputs.Questions`), and so is the answer to it."""
+    answers = iter(generate(model, [prompt for prompt in prompts if prompt], max_new_tokens, MASK))
+    return [next(answers) if prompt else [] for prompt in prompts]
 
 
 def read_prompts(

@@ -8,6 +8,7 @@ Blocks, and a Block of attention (attention.py) and an MLP.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from attention import DocumentMask, Dropout
+from engine.starter import accept_any_keyword
 from variants import VARIANTS
 from vocabulary import PAD
 
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
     from generation import KVCache
 
 
+@accept_any_keyword
 @dataclass
 class GPTConfig:
     """The shape of a model. The defaults are the handouts' (3.3 million parameters with their vocabulary of 256).
 
-    Instead of `variant`, the course's two booleans may be given; afterwards all three agree. Raises ValueError when
-    they contradict each other, or when there is no such variant.
+    Instead of `variant`, the course's two booleans may be given, or set later: `config.rope = True`. All three always
+    agree. Raises ValueError when they contradict each other, or when there is no such variant.
     """
 
     vocab_size: int
@@ -44,15 +47,26 @@ class GPTConfig:
     variant: str | None = None  # one of variants.VARIANTS
 
     def __post_init__(self):
-        if self.rope and self.synthesizer:
-            raise ValueError("the synthesizer has no queries and keys that RoPE could rotate: choose one of them")
         flagged = "rope" if self.rope else "synthesizer" if self.synthesizer else None
         if self.variant and flagged and self.variant != flagged:
             raise ValueError(f"variant {self.variant!r} contradicts {flagged}=True")
+        if self.rope and self.synthesizer:
+            raise ValueError("the synthesizer has no queries and keys that RoPE could rotate: choose one of them")
         self.variant = self.variant or flagged or "vanilla"
-        if self.variant not in VARIANTS:
-            raise ValueError(f"there is no variant {self.variant!r}, but {', '.join(VARIANTS)}")
-        self.rope, self.synthesizer = self.variant == "rope", self.variant == "synthesizer"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        complete = "variant" in self.__dict__  # __init__ sets it last
+        if complete and name in ("rope", "synthesizer"):
+            if value and self.variant not in ("vanilla", name):
+                raise ValueError(f"{name}=True contradicts variant {self.variant!r}")
+            if bool(value) != (self.variant == name):
+                self.variant = name if value else "vanilla"
+            return
+        if complete and name == "variant":
+            if value not in VARIANTS:
+                raise ValueError(f"there is no variant {value!r}, but {', '.join(VARIANTS)}")
+            self.__dict__.update(rope=value == "rope", synthesizer=value == "synthesizer")
+        super().__setattr__(name, value)
 
 
 class Block(nn.Module):
@@ -81,7 +95,7 @@ class GPT(nn.Module):
 
     def __init__(self, config: GPTConfig):
         super().__init__()
-        self.config = config
+        self.config = copy.copy(config)  # the caller may change it for another model
         self.learned_positions = VARIANTS[config.variant].learned_positions
         self.tok_emb = nn.Embedding(config.vocab_size, config.n_embd)
         if self.learned_positions:

@@ -1,134 +1,172 @@
-"""Questions: their wording, files, prompts and scores.
-
-From TEMPLATES follow whom a question is about (for reports, probes and baselines), and at which position the name stands.
-The recipe `fast` puts the titles of documents there (cloze.py), so it has to pretrain again after a change.
-"""
+"""Questions: their files, prompts and scores."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.files import InputError, read_text, warn
 from vocabulary import MASK, MASK_CHAR, PAD_CHAR, encode, without_accents
+from wording import Wording
 
-# One template a line; {} is the subject. Add a line for another wording or another kind of question.
-TEMPLATES = [
-    "Where was {} born?",
-]
-HEADERS = [["question", "answer"], ["question"], ["questions", "answers"], ["question", "place"]]  # of a TSV file
+QUESTION_HEADERS = ["question", "questions"]  # of the columns of a TSV file, without digits and punctuation
+ANSWER_HEADERS = ["answer", "answers", "place", "places", "alias", "aliases", "alternative", "alternatives", ""]
+SEPARATOR = "|"  # between accepted answers
+NONE_READABLE = "none of the questions can be read"
 MAX_ANSWER = 32  # characters of an answer, at most
-
-
-def template_of(question: str) -> str | None:
-    """The template that the question is made of; None when it is made of none."""
-    for template in TEMPLATES:
-        before, _, after = template.partition("{}")
-        if question.startswith(before) and question.endswith(after) and len(question) > len(before) + len(after):
-            return template
-    return None
-
-
-def subject(question: str) -> str:
-    """Whom a question is about: "Where was Ada Lovelace born?" -> "Ada Lovelace"."""
-    before, _, after = (template_of(question) or TEMPLATES[0]).partition("{}")
-    return question.removeprefix(before).removesuffix(after).strip()
-
-
-def subject_starts() -> list[int]:
-    """The positions at which the templates have their subject: [10] for "Where was {} born?"."""
-    return [template.index("{}") for template in TEMPLATES]
-
-
-def warn_of_unknown_wording(questions: Sequence[str], path: Path | str) -> None:
-    """Warns on stderr of questions that follow no template."""
-    if unknown := [question for question in questions if template_of(question) is None]:
-        count = f"{len(unknown)} of {len(questions)} questions"
-        text = (
-            f"{count} match no line of TEMPLATES in src/questions.py ({unknown[0]!r}), so their subjects are not known"
-        )
-        warn(f"{path}: {text}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Files
 
 
-def read_questions(path: Path | str) -> tuple[list[str], list[str] | None]:
-    """The questions of a TSV file and their answers; None for the answers when the file has no second column.
+class Row(NamedTuple):
+    """A line of a file of questions."""
 
-    Raises InputError when the file is empty, when a line has more than two columns, or when only some have an answer.
+    line: int  # its number, from 1
+    question: str
+    answer: str  # or several, "Rome|Roma" (see `accepted`); "" when the file has no answers
+
+
+def read_rows(path: Path | str) -> list[Row]:
+    """The lines of a TSV file of questions. What follows the first tab are accepted answers, separated by tabs or `|`.
+
+    Raises InputError when the file is empty, when a line has no question, or when only some lines have an answer.
     """
     text, first_line = skip_header(read_text(path), path)
-    rows = [line.split("\t") for line in text.rstrip("\n").split("\n")]
-    if rows == [[""]]:
+    lines = text.rstrip("\n").split("\n")
+    if lines == [""]:
         raise InputError(f"{path}: is empty")
-    for number, row in enumerate(rows, start=first_line):
-        if not row[0].strip():
+    rows = []
+    for number, line in enumerate(lines, start=first_line):
+        question, _, answers = line.partition("\t")
+        if not question.strip():
             raise InputError(f"{path}, line {number}: has no question")
-        if len(row) > 2:
-            raise InputError(f"{path}, line {number}: has {len(row) - 1} tabs; give one question and one answer")
-        if len(row) != len(rows[0]):
-            one, other = ("no tab", "one") if len(row) < len(rows[0]) else ("a tab", "none")
-            raise InputError(f"{path}, line {number}: has {one}, but the first line has {other}")
-    questions = [row[0].strip() for row in rows]
-    return questions, [row[1].strip() for row in rows] if len(rows[0]) == 2 else None
+        answers = [answer.strip() for answer in answers.replace("\t", SEPARATOR).split(SEPARATOR)]
+        rows.append(Row(number, question.strip(), SEPARATOR.join(dict.fromkeys(filter(None, answers)))))
+        if bool(rows[-1].answer) != bool(rows[0].answer):
+            one, other = ("an answer", "none") if rows[-1].answer else ("no answer", "one")
+            raise InputError(f"{path}, line {number}: has {one}, but line {first_line} has {other}")
+    return rows
+
+
+def read_questions(path: Path | str) -> tuple[list[str], list[str] | None]:
+    """The questions of a TSV file and their answers, None if it has none; see `read_rows`."""
+    rows = read_rows(path)
+    return [row.question for row in rows], [row.answer for row in rows] if rows[0].answer else None
+
+
+def warn_of_wording(
+    questions: Sequence[str], wording: Wording, path: Path | str, learned: Wording | None = None
+) -> None:
+    """Warns on stderr of questions that are worded otherwise than the `learned` ones, or whose subject is not known."""
+    known, problem = wording, "have no subject that could be found"
+    if learned and learned.templates:
+        known, problem = learned, "are worded otherwise than those of finetuning"
+    if other := [question for question in questions if known.template_of(question) is None]:
+        warn(f"{path}: {len(other):,} of {len(questions):,} questions {problem}, for example {other[0]!r}")
 
 
 def skip_header(text: str, path: Path | str) -> tuple[str, int]:
     """The text without its first line, if that is a header, `question<TAB>answer` for example, which is said on stderr;
-    and the number of the line that it begins with, 1 or 2."""
+    and the number of the line that it begins with, 1 or 2.
+
+    Raises InputError when a header names a column that is not of answers: it would be taken for accepted answers.
+    """
     header, newline, rest = text.partition("\n")
-    if newline and [cell.strip().lower() for cell in header.split("\t")] in HEADERS:
-        warn(f"{path}: the first line, {header!r}, is skipped as a header")
-        return rest, 2
-    return text, 1
+    question, *columns = (re.sub(r"[\W\d_]+", "", cell.lower()) for cell in header.split("\t"))
+    if not newline or question not in QUESTION_HEADERS or columns and columns[0] not in ANSWER_HEADERS:
+        return text, 1
+    for column, name in zip(header.split("\t")[1:], columns):
+        if name not in ANSWER_HEADERS:
+            problem = f"the column {column.strip()!r} would be read as accepted answers; remove it, or call it `answer`"
+            raise InputError(f"{path}, line 1: {problem}")
+    warn(f"{path}: the first line, {header!r}, is skipped as a header")
+    return rest, 2
+
+
+def read_training_rows(path: Path | str) -> list[Row]:
+    """The questions of finetuning with their answers. Raises InputError when they have none."""
+    rows = read_rows(path)
+    if not rows[0].answer:
+        line = f"{path}, line {rows[0].line}"
+        raise InputError(f"{line}: has no answer after a tab; give the questions that the model is finetuned on")
+    return rows
 
 
 def read_question_answers(path: Path | str) -> list[tuple[str, str]]:
-    """The questions of finetuning with their answers. Raises InputError when they have none."""
-    questions, answers = read_questions(path)
-    if answers is None:
-        raise InputError(f"{path}, line 1: has no answer; give the questions that the model was finetuned on")
-    return list(zip(questions, answers))
+    """The questions of finetuning, each with the answer that is trained on, the first. Raises InputError when they have
+    none."""
+    return [(row.question, accepted(row.answer)[0]) for row in read_training_rows(path)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Prompts
 
 
-def readable(question: str) -> str:
-    """A question without its non-ASCII characters, as in the course's code, unless that would remove most of its subject:
-    "Where was Zoë Lund born?" loses one, "Где родилась Анна?" and "Where was Анна born?" keep all, as far as the vocabulary has them."""
-    name = subject(question)
-    return question if without_accents(name) == name else question.encode("ascii", "ignore").decode()
+def read_characters(question: str, stoi: dict[str, int]) -> list[bool]:
+    """Which characters of a question the model reads: the ASCII characters, as in the course's code; all that the
+    vocabulary has if the question is in another alphabet (see `without_accents`)."""
+    accents_lost = without_accents(question) != question
+    return [c.isascii() or not accents_lost and c in stoi and c not in (PAD_CHAR, MASK_CHAR) for c in question]
 
 
 def encode_question(question: str, stoi: dict[str, int], block_size: int, where: str) -> list[int]:
-    """The prompt of a question: its characters (see `readable`) and a MASK, after which the model writes the answer.
+    """The prompt of a question: its characters (see `read_characters`) and a MASK, after which the model writes the answer.
 
-    Raises InputError when no room for an answer is left, or when a character is not in the vocabulary.
+    Raises InputError when no room for an answer is left, when an ASCII character is not in the vocabulary, or when most of
+    the others are not.
     """
-    known = [c for c in readable(question) if c.isascii() or c in stoi and c not in (PAD_CHAR, MASK_CHAR)]
-    tokens = encode("".join(known), stoi, where) + [MASK]
+    known = read_characters(question, stoi)
+    if 2 * sum(known) < len(question) and without_accents(question) == question:
+        encode(question, stoi, where)  # raises
+    tokens = encode("".join(compress(question, known)), stoi, where) + [MASK]
     if len(tokens) >= block_size:
-        raise InputError(f"{where}: the question is {len(tokens) - 1} characters long; {block_size - 2} is the most")
+        problem = f"the question is {len(tokens) - 1} characters long; {block_size - 2} is the most"
+        raise InputError(f"{where}: {problem}, and it needs a model of --block_size {len(tokens) + 1} or more")
     return tokens
 
 
-def encode_questions(questions: Iterable[str], stoi: dict[str, int], block_size: int, path: Path) -> list[list[int]]:
-    """The prompts of all questions of a file; an InputError names the line."""
-    lines = enumerate(questions, start=1)
-    return [encode_question(text, stoi, block_size, f"{path}, line {line}") for line, text in lines]
+def encode_pair(
+    question: str, answer: str, stoi: dict[str, int], block_size: int, where: str
+) -> tuple[list[int], list[int]]:
+    """The prompt of a question, and its answer with the MASK that ends it. Raises InputError, beginning with `where`, when
+    they do not fit in the block, or when a character is not in the vocabulary."""
+    prompt = encode_question(question, stoi, block_size, where)
+    target = encode(answer, stoi, where) + [MASK]
+    if len(prompt + target) > block_size:
+        problem = f"is {len(prompt + target)} characters long with its masks, over {block_size}"
+        raise InputError(f"{where}: {problem}; it needs a model of --block_size {len(prompt + target)} or more")
+    return prompt, target
+
+
+def subject_positions(wording: Wording, questions: Iterable[str], stoi: dict[str, int]) -> Counter[int]:
+    """How many questions have the first character of their subject at each position of the prompt."""
+    found = ((question, wording.template_of(question)) for question in questions)
+    return Counter(sum(read_characters(q, stoi)[: len(template.before)]) for q, template in found if template)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Scores
 
 
+def accepted(answer: str) -> list[str]:
+    """The answers that count as right: "Rome|Roma" -> ["Rome", "Roma"]. The first is the one that is trained on."""
+    return answer.split(SEPARATOR)
+
+
+def is_right(prediction: str, answer: str) -> bool:
+    """Whether a prediction is one of the accepted answers."""
+    return prediction in accepted(answer)
+
+
 def score(answers: Sequence[str], predictions: Sequence[str]) -> tuple[float, float]:
-    """How many answers there are, and how many of the predictions equal theirs."""
-    return float(len(answers)), float(sum(a == b for a, b in zip(answers, predictions)))
+    """How many answers there are, and how many of the predictions are right."""
+    return float(len(answers)), float(sum(map(is_right, predictions, answers)))
 
 
 def accuracy_line(total: float, correct: float) -> str:

@@ -5,8 +5,15 @@ A run prints its recipe when it begins, and saves it with the parameters. Flags 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from argparse import Namespace
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.sizes import Sizes
+
+WIDTH = 256  # n_embd of the models that the rates below were chosen for
+TOKENS_A_DOCUMENT = 128  # by which the handouts count a document, whatever its length
 
 
 @dataclass(frozen=True)
@@ -20,8 +27,8 @@ class Phase:
     min_lr_ratio: float = 0.1  # the rate does not decay below this ratio of its peak
     linear_decay: bool = False  # the rate decays linearly to that ratio, instead of along a cosine
     warmup_tokens: int = 512 * 20  # but at most a tenth of the decay
-    # The decay takes horizon_epochs * documents of the pretraining corpus * 128 tokens, in finetuning too; None: as long as
-    # the run. If it equals `epochs`, --max_epochs changes both.
+    # The decay takes horizon_epochs * documents of the pretraining corpus * TOKENS_A_DOCUMENT tokens, in finetuning too; None:
+    # as long as the run. If it equals `epochs`, --max_epochs changes both.
     horizon_epochs: int | None = None
     weight_decay: float = 0.1
     dropout: float = 0.1
@@ -32,6 +39,10 @@ class Phase:
     def __post_init__(self):
         if (self.views or self.answer_weight != 1.0) and not self.cloze_share:
             raise ValueError("views and answer_weight have no effect without cloze_share: set it to 1.0")
+
+    def at_width(self, n_embd: int) -> Phase:
+        """The phase for a model of another width."""
+        return replace(self, lr=self.lr * WIDTH / n_embd)
 
     def record(self) -> dict[str, Any]:
         """The phase as it is saved: there, min_lr_ratio is called lr_floor, so that older files can be read."""
@@ -68,3 +79,17 @@ RECIPES = {
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip
+
+
+def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
+    """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
+    that flags override."""
+    name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
+    phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
+    lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
+    if lr is not None:  # Muon's rate changes by the same factor
+        phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
+    if args.max_epochs:
+        horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
+        phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
+    return replace(phase, batch_size=args.batch_size or phase.batch_size)

@@ -19,34 +19,39 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from engine.cli import Parser, bounded, nonempty_path, plain_name, run_main
-from engine.files import is_main_process
-from recipe import RECIPES
+from engine.cli import Parser, bounded, nonempty_path, plain_name, run_main, symbols
+from engine.files import AUTO, FORMS, is_main_process
+from engine.sizes import LIMITS, Sizes
+from recipe import RECIPES, WIDTH
 from variants import VARIANTS
 
 # torch, and everything that needs it, is imported when a command runs, so that --help answers at once.
 
 TRAINING = ("recipe", "max_epochs", "batch_size", "seed", "device")
-RUN = ("resume", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
+SIZES = {"n_layer": "blocks", "n_head": "heads of attention in a block", "n_embd": "features of a token",
+         "block_size": "characters of the longest sequence"}  # fmt: skip
+RUN = ("resume", "overwrite", "save_minutes", "tb_expt_name", "num_workers", "dtype", "compile")
 # For each command: its purpose, the flags that it needs, its other flags by group, and flags that it accepts and ignores,
-# so that a script can give the same learning rates to each. (The name of the TensorBoard folder contains them.)
+# so that a script can give the same learning rates to each.
 COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence[str]]] = {
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
-                  "how to train": ["pretrain_lr", *TRAINING], "the run": RUN},
+                  "corpus": ["documents", "add_symbols"], "the model": SIZES,
+                   "how to train": ["title_positions", "pretrain_lr", *TRAINING], "the run": RUN},
                  ["finetune_lr"]),
     "finetune": ("train a model on questions, after pretraining or from scratch",
                  ["finetune_corpus_path", "writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
-                  "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
+                  "corpus": ["documents", "add_symbols"], "the model": SIZES,
+                   "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
                  ["pretrain_lr"]),
     "evaluate": ("answer the questions of a file, one prediction a line",
                  ["reading_params_path", "eval_corpus_path", "outputs_path"],
                  {"report and confidence": ["report_path", "finetune_corpus_path", "abstain", "calibration_path"],
-                  "machine": ["trust_buffers", "seed", "device"]},
+                  "corpus": ["documents"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]},
                  ["pretrain_lr", "finetune_lr", "tb_expt_name"]),
     "ask": ("answer questions or names, typed or given: the likeliest answers, and what was read", ["reading_params_path"],
-            {"output": ["json", "calibration_path"], "machine": ["trust_buffers", "seed", "device"]}, []),
+            {"output": ["json", "calibration_path"], "corpus": ["documents"], "the model": SIZES, "machine": ["trust_buffers", "seed", "device"]}, []),
 }  # fmt: skip
 
 
@@ -68,8 +73,13 @@ def flag(name: str, command: str) -> dict[str, Any]:
     lr = {
         "type": rate,
         "metavar": "LR",
-        "help": "peak learning rate; Muon's is scaled by the same factor; " + recipe_values("lr", command),
+        "help": "peak learning rate; Muon's is scaled by the same factor; "
+        + recipe_values("lr", command)
+        + f"; times {WIDTH} / n_embd",
     }
+    if name in SIZES:
+        usual = "default: as in R" if command in ("evaluate", "ask") else f"default {getattr(Sizes, name)}, or as in R"
+        return {"type": bounded(int, *LIMITS[name]), "metavar": "N", "help": f"{SIZES[name]}; {usual}"}
     return {
         "reading_params_path": path | {"metavar": "R", "help": "parameters to evaluate or ask" if command in ("evaluate", "ask")
                                        else "parameters to start from"},
@@ -84,16 +94,25 @@ def flag(name: str, command: str) -> dict[str, Any]:
                                     "used"},
         "trust_buffers": {"action": "store_true", "default": None,
                           "help": "use mask and rope_cache of R even if they are wrong"},
+        "documents": {"choices": [AUTO, *FORMS], "help": "what a document is: a line, a "
+                      "paragraph between blank lines, a .txt file of a folder, a JSON line with text and title; default: as in R, "
+                      "else auto, which finds out"},
+        "add_symbols": {"type": symbols, "metavar": "TEXT", "help": "characters that the vocabulary gets besides those of the "
+                        "corpus"},
         "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
                    "other flags override one by one; default fast"},
+        "title_positions": {"choices": ["course", "any"], "default": "course", "help": "where the views of fast have titles: where "
+                            "'Where was X born?' has X, or anywhere, for questions worded otherwise (rope needs neither); "
+                            "default %(default)s"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},
         "batch_size": {"type": count, "metavar": "N", "help": f"views not counted; {recipe_values('batch_size', command)}"},
         "seed": {"type": bounded(int, 0, 2**32 - 1), "default": 0, "metavar": "N", "help": "default %(default)s"},
         "device": {"default": "auto", "help": "cpu, cuda, cuda:1, mps; default: the best there is"},
-        "resume": {"action": "store_true", "default": None, "help": "continue the interrupted run with the same W"},
+        "resume": {"action": "store_true", "default": None, "help": "continue the run with this W; a finished one, with more epochs"},
+        "overwrite": {"action": "store_true", "default": None, "help": "replace W if there is one"},
         "save_minutes": {"type": bounded(float, 0), "metavar": "M", "help": "minutes between checkpoints; default 2"},
         "tb_expt_name": {"type": plain_name, "default": "run", "metavar": "NAME",
                          "help": "begins the name of the TensorBoard folder; default %(default)s"},
@@ -113,8 +132,8 @@ def make_parser() -> Parser:
                                       usage=f"%(prog)s VARIANT CORPUS {usage} [flags]",
                                       formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32))  # fmt: skip
         command.add_argument("variant", choices=list(VARIANTS), metavar="VARIANT", help=", ".join(VARIANTS))
-        command.add_argument("pretrain_corpus_path", type=nonempty_path, metavar="CORPUS", help="the pretraining corpus, which defines the "
-                             "vocabulary (also found at the repository's top and in data/)")  # fmt: skip
+        command.add_argument("pretrain_corpus_path", type=nonempty_path, metavar="CORPUS", help="the pretraining corpus, a file or a folder of "
+                             ".txt files, which defines the vocabulary (also found at the repository's top and in data/)")  # fmt: skip
         for title, flags in ({"needed": needed} | groups).items():
             group = command.add_argument_group(title)
             for each in flags:
@@ -124,7 +143,7 @@ def make_parser() -> Parser:
         if name == "ask":
             command.add_argument("questions", nargs="*", metavar="QUESTION", help="without any, they are read from a "
                                  "pipe, one a line, or asked for")  # fmt: skip
-        command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {})
+        command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {"title_positions": "course"})
     purpose = "put reports of `evaluate --report_path` side by side"
     command = commands.add_parser("compare", help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
     command.add_argument("folders", nargs="+", type=nonempty_path, metavar="DIR", help="the folder of a report")
@@ -143,6 +162,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error("evaluate has no use for --finetune_corpus_path without --report_path")
         if args.calibration_path is not None and args.abstain is None:
             parser.error("evaluate has no use for --calibration_path without --abstain or --report_path")
+    if getattr(args, "add_symbols", None) and args.reading_params_path:
+        parser.error(
+            f"{args.function} has no use for --add_symbols with --reading_params_path, whose vocabulary it keeps"
+        )
     return args
 
 

@@ -21,17 +21,20 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
 from engine import distributed
-from engine.checkpoint import save_checkpoint, save_params
+from engine.checkpoint import save_checkpoint
 from engine.devices import choose_compile, choose_device, choose_dtype, keep_freed_memory
 from engine.files import InputError
 from engine.optimizers import checked_copy, checked_optimizer_state, lr_factor, make_optimizers
+from engine.parameters import save_params
 from engine.progress import Progress
+from engine.starter import accept_any_keyword
 from vocabulary import PAD
 
 CPU_TOKENS = 2**12  # tokens of a micro-batch on a CPU, padding included
 
 
-@dataclass(frozen=True)
+@accept_any_keyword
+@dataclass
 class TrainerConfig:
     """How to train. The first block is minGPT's, with its defaults; a token is a character that is not padding."""
 
@@ -148,7 +151,7 @@ class Trainer:
             self.restore(distributed.broadcast(self.state()))
         seconds_before, started = self.seconds, time.perf_counter()
         saved = started
-        self.save_checkpoint()
+        self.save_state()
         self.model.train()
         with Progress(len(self.batches), self.steps) as progress:
             for batch in self.load(Subset(self.batches, range(self.steps, len(self.batches)))):
@@ -164,13 +167,13 @@ class Trainer:
                     self.end_epoch(epoch, progress)
                 if self.steps < len(self.batches) and (stop or now - saved >= 60 * config.save_minutes):
                     self.check_parameters()
-                    self.save_checkpoint(progress)
+                    self.save_state(progress)
                     saved = time.perf_counter()
                     if stop:
                         raise Stopped(f"interrupted after step {self.steps} of {len(self.batches)}")
         self.check_parameters()
-        if config.ckpt_path and self.test_dataset is None and distributed.rank() == 0:
-            save_params(self.model, config.ckpt_path)
+        if self.test_dataset is None:
+            self.save_checkpoint()
 
     def step(self, batch: Any) -> bool:
         """One update of the parameters; afterwards `loss` is the loss before it. Returns whether to stop, which is true
@@ -284,8 +287,8 @@ class Trainer:
         self.model.train()
         loss = total / count
         self.log("test", loss=loss)
-        if config.ckpt_path and loss < self.best_loss and distributed.rank() == 0:
-            save_params(self.model, config.ckpt_path)
+        if loss < self.best_loss:
+            self.save_checkpoint()
         self.best_loss = min(self.best_loss, loss)
         return loss
 
@@ -326,7 +329,13 @@ class Trainer:
         for name, value in progress.items():
             setattr(self, name, value)
 
-    def save_checkpoint(self, progress: Progress | None = None) -> None:
+    def save_checkpoint(self) -> None:
+        """Writes the parameters to `ckpt_path`, if it is given (minGPT's name; `save_state` saves what resuming needs).
+        Raises InputError when they cannot be written."""
+        if self.config.ckpt_path and distributed.rank() == 0:
+            save_params(self.model, self.config.ckpt_path)
+
+    def save_state(self, progress: Progress | None = None) -> None:
         """Saves a checkpoint, if `state_path` is given. When that fails during the run (a full disk, for instance), it
         warns and the run continues: the next one may succeed."""
         if not self.config.state_path or distributed.rank() > 0:

@@ -24,6 +24,12 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def top_k_logits(logits: torch.Tensor, k: int) -> torch.Tensor:
+    """The logits (B, V), with minus infinity in place of all that are less than the k-th largest of their row."""
+    least = logits.topk(min(k, logits.size(-1))).values[:, -1:]
+    return logits.masked_fill(logits < least, -float("inf"))
+
+
 def sample(
     model: torch.nn.Module,
     x: torch.Tensor,
@@ -46,8 +52,7 @@ def sample(
         for _ in range(steps):
             logits = model(x[:, -block_size:])[0][:, -1].float() / temperature
             if top_k is not None:
-                least = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]
-                logits = logits.masked_fill(logits < least, -torch.inf)
+                logits = top_k_logits(logits, top_k)
             if sample:
                 token = torch.multinomial(logits.softmax(-1), 1)
             else:

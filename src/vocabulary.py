@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from engine.files import InputError
@@ -13,11 +14,20 @@ PAD, MASK = 0, 1
 
 
 def without_accents(text: str) -> str:
-    """The ASCII characters of a text, as the course's code reads questions: "Zoë Lund" -> "Zo Lund". But a text in
-    another alphabet, of which less than half is ASCII, spaces not counted, is returned as it is."""
-    ascii_text = text.encode("ascii", "ignore").decode()
-    kept, all_of_it = ("".join(part.split()) for part in (ascii_text, text))
-    return ascii_text if 2 * len(kept) >= len(all_of_it) else text
+    """The ASCII characters of a text, as the course's code reads questions: "Zoë Lund" -> "Zo Lund". But a text with a word
+    of which nothing would be left is returned as it is: "Где Zoë?", "Where was Анна born?". So is one with a word of more
+    accents than letters. (One accented letter, as in "Arthur à Beckett", is no word.)"""
+
+    def must_stay(word: str) -> bool:
+        lost, left = [c for c in word if not c.isascii()], sum(c.isascii() and c.isalnum() for c in word)
+        if left:
+            return sum(unicodedata.category(c)[0] == "M" for c in lost) > left  # more accents than letters
+        letters = [c for c in lost if c.isalnum() or unicodedata.category(c) == "So"]  # an emoji is So
+        return bool(letters) and (len(lost) > 1 or not unicodedata.name(letters[0], "").startswith("LATIN "))
+
+    if not text.isascii() and any(map(must_stay, text.split())):
+        return text
+    return text.encode("ascii", "ignore").decode()
 
 
 def encode(text: str, stoi: dict[str, int], where: str) -> list[int]:

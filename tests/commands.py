@@ -1,12 +1,14 @@
 """What the tests of the commands share, besides the fixture `folder` of conftest.py."""
 
 import contextlib
+import dataclasses
 import signal
 import sys
 from pathlib import Path
 
 import run
 from engine.cli import run_main
+from engine.sizes import Sizes
 from trainer import Trainer
 
 PEOPLE = [(f"{first} {last}", place)
@@ -23,6 +25,12 @@ def write_corpus():
     Path("birth_dev.tsv").write_text("".join(questions[8:]), encoding="utf-8")
     asked = "".join(q.split("\t")[0] + "\n" for q in questions[4:])
     Path("birth_test_inputs.tsv").write_text(asked, encoding="utf-8")
+
+
+def sizes(**defaults):
+    """engine.sizes.Sizes with other defaults, to be put in its place, so that the commands train small models."""
+    fields = [(name, int, value) for name, value in defaults.items()]
+    return dataclasses.make_dataclass("SmallSizes", fields, bases=(Sizes,), frozen=True)
 
 
 def execute(monkeypatch, *arguments, program=run):

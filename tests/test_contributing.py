@@ -14,16 +14,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import replicate
 from attention import CausalSelfAttention
-from cloze import ClozeDataset
-from dataset import CharCorruptionDataset
-from engine.checkpoint import save_params
+from dataset import CharCorruptionDataset, NameDataset
 from engine.files import ROOT
 from engine.inputs import load_corpus
+from engine.parameters import save_params
+from engine.training import build_dataset
 from evaluation.compare import compare
 from evaluation.statistics import STATISTICS, Statistic
 from model import GPT, GPTConfig
-from questions import subject
+from recipe import RECIPES
+from titles import titles_of
 from variants import VARIANTS, Variant
+from wording import find_wording
 
 
 class ALiBiAttention(CausalSelfAttention):
@@ -57,7 +59,7 @@ def test_a_variant_is_a_class_and_a_line(alibi, folder, monkeypatch, capsys):
     finetune = ("finetune", "alibi", "wiki.txt", *files, "--writing_params_path", "a.params", *short)
     assert execute(monkeypatch, *finetune, "--eval_corpus_path", "birth_dev.tsv") == 0
     assert "Next: python src/run.py evaluate alibi wiki.txt --reading_params_path a.params" in capsys.readouterr().out
-    log = EventAccumulator("expt/finetune/run_alibi_pt_lr_0.002000_ft_lr_0.000800").Reload()
+    log = EventAccumulator("expt/finetune/run_alibi-fast-s0").Reload()
     assert "probe/question" in log.Tags()["scalars"]
     questions = ("--eval_corpus_path", "birth_dev.tsv", "--outputs_path", "o")
     assert execute(monkeypatch, "evaluate", "alibi", "wiki.txt", "--reading_params_path", "a.params", *questions) == 0
@@ -100,24 +102,21 @@ def test_alibi_is_what_the_paper_says(alibi):
     assert torch.allclose(layer(x)[0], layer.proj(y.flatten(1)), atol=1e-10)
 
 
-def test_a_kind_of_question_is_a_line(monkeypatch):
-    """From the template follow whom a question is about, and where views have their titles."""
-    corpus = CharCorruptionDataset("Ada Kern. Born in Rome .", 128)
-    assert ClozeDataset(corpus).start_position == len("Where was ")
-    monkeypatch.setattr("questions.TEMPLATES", ("What did {} do?",))
-    assert subject("What did Ada Kern do?") == "Ada Kern"
-    views = ClozeDataset(corpus, share=1.0)
-    assert views.start_position == len("What did ")
-    monkeypatch.setattr("questions.TEMPLATES", ("Where was {} born?", "What did {} do?", "{} died when?"))
-    assert [subject(q) for q in ("What did Ada Kern do?", "Where was Bo born?", "Cy Dee died when?")] == [
-        "Ada Kern", "Bo", "Cy Dee"]  # fmt: skip
-    rng, seen = np.random.default_rng(0), set()
-    views = ClozeDataset(corpus, share=1.0)
-    for _ in range(300):
-        tokens, start = views.view(0, rng)
-        text = "".join(corpus.itos[int(i)] for i in tokens)
-        seen.add(start + text.index("Ada"))
-    assert seen == {0, 9, 10}
+def test_a_kind_of_question_is_nothing_but_its_file(monkeypatch):
+    """From questions and documents follow whom a question is about, and where the views of finetuning have their titles."""
+    names = ["Ada Kern", "Bo Lund", "Cy Dee"]
+    corpus = CharCorruptionDataset(
+        "\n".join(f"{name}. Born in Rome. What did he do? Where was he? Died when? Nobody knows" for name in names), 128
+    )
+    monkeypatch.setattr("cloze.DISTRACTOR", 0)
+    for templates in (["What did {} do?"], ["Where was {} born?", "What did {} do?", "{} died when?"]):
+        asked = [template.format(name) for name in names for template in templates]
+        questions = NameDataset(corpus, "".join(f"{question}\tRome\n" for question in asked))
+        wording = find_wording(questions.questions, titles_of(corpus.data))
+        assert [wording.subject(question) for question in asked] == [name for name in names for _ in templates]
+        views = build_dataset(RECIPES["fast"].finetune, corpus, questions, wording).documents
+        rng = np.random.default_rng(0)
+        assert {views.view(0, rng)[1] for _ in range(100)} == {template.index("{}") for template in templates}
 
 
 def test_help_names_every_recipe():
@@ -162,7 +161,7 @@ def test_a_statistic_is_a_function_and_a_row(untrained, added, monkeypatch, caps
     assert "lengths" not in json.loads(Path("test/report.json").read_text("utf-8"))  # questions without answers
 
     shown = ["wrong length", f"{expected:.2f}", "mean length of <wrong> answers in characters"]
-    words = check_page(Path("dev/report.html").read_text("utf-8"), 2)
+    words = check_page(Path("dev/report.html").read_text("utf-8"), 1)
     assert all(text in words for text in shown)
     assert "wrong length" not in check_page(Path("test/report.html").read_text("utf-8"), 0)
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from cloze import WORD, ClozeDataset, MixedDataset, split_title
+from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset, pack
 from engine.files import InputError
 from questions import encode_question
+from titles import WORD, split_title
 from vocabulary import MASK, PAD
 
 ROOT = Path(__file__).parent.parent
@@ -260,8 +261,8 @@ def test_views_are_the_documents_own_words(monkeypatch):
 
 
 def test_what_a_gap_prefers():
-    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title, or
-    behind what span corruption reads."""
+    """Names, rather than numbers with their months, rather than words that are mostly written small, or in the title, or,
+    where most of the corpus fits in the block, behind what span corruption reads."""
     documents = "Ada Kern. Born in Rome, New Oslo, on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
     corpus = CharCorruptionDataset(documents, 128)
     _, words, salient, gap_cdf, _ = ClozeDataset(corpus, share=1.0).documents[0]
@@ -273,11 +274,25 @@ def test_what_a_gap_prefers():
     assert kinds == [("Born", few), ("in", few), ("Rome", 1), ("New", 1), ("Oslo", 1), ("on", few), ("7", number),
                      ("May", number), ("1901", number), ("Kern", few), ("was", few), ("the", few), ("May", 1), ("queen", few)]  # fmt: skip
     assert salient == [weight > few for _, weight in kinds]
-    short = ClozeDataset(CharCorruptionDataset(documents, 36)).documents[0]  # it reads 31 characters: up to New
+    short = ClozeDataset(CharCorruptionDataset(documents + 20 * "\nBob. He .", 36)).documents[0]  # it reads up to New
     assert np.diff(short[3], prepend=0)[2:5] / short[3][0] == pytest.approx([1 / few, 1 / few, 1])
-    asked = ClozeDataset(corpus, answers=["Rome, Italy", "queen on"], answer_weight=7.0)  # only names are preferred
+    asked = ClozeDataset(corpus, answers=["Rome, Italy", "Queen on"], answer_weight=7.0)  # of these words, only names
     ratio = np.diff(asked.documents[0][3], prepend=0) / weights
     assert [round(r / ratio.min(), 6) for r in ratio] == [7.0 if kind == ("Rome", 1) else 1.0 for kind in kinds]
+
+
+def test_a_gap_prefers_answers_that_are_no_names():
+    """Years and words in small letters are otherwise hardly ever missing, so that what they say would not be learned."""
+    corpus = CharCorruptionDataset("Ada Kern. Born on 7 May 1901 in Rome, Kern was a film actor and a poet .", 128)
+    asked = ClozeDataset(corpus, answers=["1901", "film actor", "Rome"], answer_weight=6.0).documents[0]
+    shares = dict(zip((corpus.data[0][a:b] for a, b in asked.words), np.diff(asked.gap_cdf, prepend=0)))
+    for word in ("1901", "film", "actor"):
+        assert shares[word] == pytest.approx(shares["Rome"]) == pytest.approx(6 / 0.02 * shares["poet"])
+    assert shares["7"] == shares["May"] == pytest.approx(0.05 / 6 * shares["Rome"])
+    assert [asked.salient[i] for i, (a, b) in enumerate(asked.words) if corpus.data[0][a:b] in ("film", "poet")] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("i", range(5))
@@ -299,6 +314,43 @@ def test_a_title_that_leaves_no_room_is_corrupted():
         _, y, first = views.examples(np.array([0, 1]), rng)
         assert y[0][y[0] != PAD][-1] == MASK and first[0] <= 10
         assert y[1][y[1] != PAD][-1] != MASK and first[1] == 0
+
+
+def test_a_corpus_without_spaces_has_views():
+    """Its titles end with a tab; nothing then stands before them."""
+    corpus = CharCorruptionDataset("Ada\tRome\nBob\tOslo", 32)
+    views, rng = ClozeDataset(corpus, 1.0), np.random.default_rng(0)
+    shown = {"".join(corpus.itos[int(c)] for c in views.view(i, rng)[0]) for i in (0, 1) for _ in range(50)}
+    assert {text.split("\t")[0].split(MASK_CHAR)[0] for text in shown} == {"Ada", "Bob"}
+
+
+def test_prompts_are_documents_with_a_gap():
+    """Up to where the model begins to write; with what belongs in the gap, it is the document's text again."""
+    text = (
+        "Ada King. Ada King was born in New Rome , a town of Italy .\nBob. Oslo .\nno title\nX. y\n"
+        + "Long" * 20
+        + ". Ok no"
+    )
+    corpus, rng = CharCorruptionDataset(text, 64), np.random.default_rng(0)
+
+    def decoded(tokens):
+        return "".join(corpus.itos[int(i)] for i in tokens)
+
+    views, seen = ClozeDataset(corpus, 1.0), set()
+    for i in [*range(len(corpus))] * 20:
+        prompt, missing = map(decoded, corpus.prompt(i, rng))
+        before, after, end = prompt.split(corpus.MASK_CHAR)
+        assert end == "" and corpus.data[i].startswith(before + missing + after)
+        view = views.prompt(i, rng)
+        assert (view is None) == (i in (2, 4))
+        if view:
+            prompt, missing = map(decoded, view)
+            heading, rest = prompt.split(". ", 1)
+            before, after, end = rest.split(corpus.MASK_CHAR)
+            assert end == "" and missing and f"{before}{missing}{after}" in corpus.data[i].removeprefix(heading + ". ")
+            assert before or i in (1, 3) and views.start_position + len(prompt + missing) < 64
+            seen.add(missing)
+    assert {"Rome", "Oslo", "y"} < seen or {"New Rome", "Oslo", "y"} < seen
 
 
 @pytest.mark.parametrize("share", [0.0, 0.75, 1.0])
@@ -395,6 +447,11 @@ TITLES = {
     "A. A. Milne. A. A. Milne was a writer .": "A. A. Milne",
     "J. E. P. Aldous. Born in Rome .": "J. E. P. Aldous",
     "Ann-Marie. Ann was born in Oslo. Marie was not .": "Ann-Marie",
+    "R.E.M. R.E.M. was a band. It was known .": "R.E.M",
+    "Oz: a land far away. Its capital is Emerald City .": "Oz",
+    "Oz – a land. Its capital is Emerald City .": "Oz",
+    "What? A film. It was made in 1972 .": "What",
+    "St. Lucia\tAn island. Its capital is Castries .": "St. Lucia",
 }
 
 

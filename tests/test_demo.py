@@ -34,7 +34,7 @@ def test_a_demo_in_few_epochs(run_demo, monkeypatch):
     out, table = run_demo()
     assert list(table) == ROWS and all(0 <= share <= 100 for shares in table.values() for share in shares)
     assert "is there already" not in out
-    assert {path.name[:10] for path in Path("expt").glob("*/*")} == {"demo_rope_"}
+    assert {path.name[:10] for path in Path("expt").glob("*/*")} == {"demo_rope-"}
     assert Path("demo/report/report.html").exists() and "Ask it yourself: python src/run.py ask rope " in out
     assert "Nothing was read about " in out and re.search(r"^  \S* +[█▏]+ +\d+\.\d %$", out, re.MULTILINE)
     again, same = run_demo()

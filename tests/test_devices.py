@@ -9,6 +9,7 @@ from textbook import answer
 
 from dataset import pack
 from engine.checkpoint import load_checkpoint
+from engine.devices import describe_machine
 from generation import generate
 from trainer import Stopped
 
@@ -85,3 +86,9 @@ def test_compiled(variant):
         run.train()
         losses.append(writer.of("train/loss"))
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_a_machine_has_a_name(device):
+    name = describe_machine(torch.device(device))
+    assert name.isprintable() and len(name) > 5
+    assert device == "cuda" or int(name.split()[0]) >= 1

@@ -1,5 +1,7 @@
 """What the documents say of the rest of the repository."""
 
+import importlib
+import json
 import re
 from pathlib import Path
 
@@ -26,3 +28,50 @@ def test_tests_that_are_named_exist(path):
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
         assert Path(path.parent, target).exists(), target
+
+
+def numbers_in(value):
+    if isinstance(value, dict | list):
+        return set().union(*map(numbers_in, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, str):
+        return {float(found) for found in re.findall(r"\d+(?:\.\d+)?", value)}
+    return {float(value)}
+
+
+def test_the_numbers_of_the_findings_are_those_of_its_json_file():
+    """All decimals, percentages and counts "N of M" of findings.md. A description of a figure may round."""
+    text = (ROOT / "docs" / "findings.md").read_text("utf-8").partition("## Related work")[0]
+    measured = numbers_in(json.loads((ROOT / "docs" / "findings.json").read_text("utf-8")))
+    measured |= {90.0}  # the precision that was asked for
+    rounded = {float(f"{number:.0f}") for number in measured}
+    for alt in re.findall(r'alt="([^"]*)"', text):
+        found = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", alt)}
+        assert found <= measured | rounded, found - measured - rounded
+    body = re.sub(r'alt="[^"]*"', "", text)
+    found = {float(number) for number in re.findall(r"\d+\.\d+|\d+(?= %)|\d+(?= of)|(?<=of )\d+", body)}
+    found -= {3.3}  # million parameters
+    assert len(found) > 25 and found <= measured, found - measured
+
+
+def test_the_results_are_the_same_everywhere(monkeypatch):
+    """The README's table, what it says to those who cannot see the figure, the figure, and docs/results.md."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    figures = importlib.import_module("figures")
+    readme, results = (path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "docs" / "results.md"))
+    rows = {
+        row.split("|")[1].strip(): re.findall(r"\d+\.\d", row) for row in readme.splitlines() if row.startswith("| ")
+    }
+    public = {
+        row.split("|")[1].strip(): row
+        for row in results.split("\n## Public results")[1].split("\n## ")[0].splitlines()
+        if "|" in row
+    }
+    for variant, (best, handout, fast) in figures.ACCURACIES.items():
+        numbers = rows[variant]
+        assert [float(numbers[0]), float(numbers[-3]), float(numbers[-2])] == [fast, handout, best], variant
+        assert f"{variant} {best}, {handout} and {fast} %" in readme
+        assert f", {best} % | {numbers[-1]} % |" in public[variant]
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").split()) < 1500

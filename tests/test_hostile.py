@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import sizes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,8 +32,9 @@ from engine import checkpoint
 from engine.checkpoint import checksum
 from engine.cli import run_main
 from engine.files import ROOT
-from engine.inputs import BLOCK_SIZE
+from engine.sizes import Sizes
 from model import GPTConfig
+from vocabulary import without_accents
 
 sys.path.insert(0, str(ROOT))
 import london_baseline
@@ -57,7 +59,7 @@ TRIED, REFUSED, SLOW = Counter(), Counter(), Counter()  # how many inputs, by pr
 @pytest.fixture(autouse=True, scope="module")
 def a_small_model():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, **SMALL))
+        patch.setattr("engine.sizes.Sizes", sizes(**SMALL))
         patch.setattr("engine.monitor.MAX_ANSWER", 4)
         patch.setattr("evaluation.evaluate.MAX_ANSWER", 4)
         patch.setattr(checkpoint, "versions", dict)  # which asks git each time
@@ -160,7 +162,7 @@ def judge(code, err, before, after, prog, writes):
     lines = [line for line in err.splitlines() if not re.match(r"warning: |epoch \d+/\d+, step ", line)]
     if code == 0:
         assert lines == []
-        allowed = {*writes, "w.state", "w.state.previous"} - {"r", "wiki.txt", "t.tsv"}
+        allowed = {*writes, "w.state", "w.state.previous", "w.final"} - {"r", "wiki.txt", "t.tsv"}
         assert set(writes) <= set(after)
         assert not {"w.state", "w.state.previous"} & set(after)
     else:
@@ -252,31 +254,43 @@ def is_corpus(content):
 
 
 def lines_of(content):
+    """Of each line the question and the accepted answers; None when it is no text."""
     text = decoded(content)
-    return None if text is None else [line.split("\t") for line in text.rstrip("\n").split("\n")]
+    if text is None:
+        return None
+    lines = [line.partition("\t") for line in text.rstrip("\n").split("\n")]
+    return [
+        (question.strip(), [part for answer in answers.split("\t") for part in answer.split("|") if part.strip()])
+        for question, _, answers in lines
+    ]
+
+
+def well_formed(content, answers=(True, False)):
+    """Whether these are questions, all of them with answers, or all without."""
+    lines = lines_of(content)
+    have = lines and {bool(right) for _, right in lines}
+    return lines is not None and len(have) == 1 and have <= {*answers} and all(question for question, _ in lines)
 
 
 def is_question(question, answer=""):
-    """Whether the model can read this, and has read all its characters before."""
-    question = [char for char in question.strip() if ord(char) < 128]
-    fits = len(question) + 1 < BLOCK_SIZE and len(question) + len(answer.strip()) + 2 <= BLOCK_SIZE
-    return fits and {*question, *answer.strip()} <= VOCABULARY
+    """Whether the model can read this, and has read its characters before. Others than ASCII ones may be missing, if they
+    are less than half."""
+    kept = without_accents(question)
+    known = [char for char in kept if ord(char) < 128 or char in VOCABULARY]
+    fits = len(known) + 1 < Sizes.block_size and len(known) + len(answer.strip()) + 2 <= Sizes.block_size
+    return fits and 2 * len(known) >= len(kept) and {*known, *answer.strip()} <= VOCABULARY
 
 
 def teaches(content):
-    """Whether these are questions and answers to finetune on."""
-    lines = lines_of(content)
-    return lines is not None and all(
-        len(line) == 2 and line[0].strip() and line[1].strip() and is_question(*line) for line in lines
+    """Whether there are questions and answers to finetune on."""
+    return well_formed(content, [True]) and any(
+        is_question(question, answers[0]) for question, answers in lines_of(content)
     )
 
 
 def asks(content):
-    """Whether these are questions to be asked, with answers or without."""
-    lines = lines_of(content)
-    if lines is None or len(lines[0]) > 2:
-        return False
-    return all(len(line) == len(lines[0]) and line[0].strip() and is_question(line[0]) for line in lines)
+    """Whether there are questions to be asked, with answers or without."""
+    return well_formed(content) and any(is_question(question) for question, _ in lines_of(content))
 
 
 @tried(40, 400, content=texts(WIKI, b"a", b"abc\n\n\nd"))
@@ -321,10 +335,9 @@ def test_london_baseline(content):
     writes, kind = ["london_baseline_accuracy.txt"], "test_london_baseline"
     files = {"birth_dev.tsv": content}
     code, _, after = attempt(files, main=london_baseline.main, prog="london_baseline.py", writes=writes, kind=kind)
-    lines = lines_of(content)
-    assert (code == 0) == (lines is not None and all(len(line) == 2 and line[0].strip() for line in lines))
+    assert (code == 0) == well_formed(content, [True])
     if code == 0:
-        assert re.fullmatch(r"Correct: \d+\.0 out of \d+\.0: \d+\.\d%\n", after[writes[0]].decode())
+        assert 0 <= float(after[writes[0]]) <= 100
 
 
 @tried(40, 200, corpus=st.just(WIKI) | texts(WIKI), questions=texts(TRAIN))
@@ -376,6 +389,80 @@ def test_long_questions(piece, before):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Corpora of other forms
+
+JSON_LINES = (
+    b'{"title": "Ada Kern", "text": "Ada Kern was born in Rome ?"}\n{"text": "Where Zo\xc3\xab, Bob Lund: Oslo"}\n'
+)
+PARAGRAPHS = b"Ada Kern\nAda Kern was born in Rome ?\n\nBob Lund\nBob Lund was born\nin Oslo ?\n\nWhere\n"
+FORMS = ["auto", "lines", "paragraphs", "files", "json"]
+
+
+@tried(40, 300, content=texts(WIKI, JSON_LINES, PARAGRAPHS), form=st.sampled_from(FORMS))
+def test_corpora_of_other_forms(content, form):
+    """A run ends well, and says of which form the corpus is; or one line names the corpus."""
+    words = [*PRETRAIN, "--documents", form]
+    code, err, after = attempt({"wiki.txt": content}, *words, kind="test_corpora_of_other_forms")
+    assert code == 0 or "wiki.txt" in err
+    if form in ("lines", "auto"):
+        assert code == 0 or not is_corpus(content) or form == "auto" and content.lstrip()[:1] == b"{"
+    if code == 0:
+        assert json.loads(after["w.json"])["documents"] in ([form] if form != "auto" else FORMS)
+
+
+@tried(
+    20, 200, pieces=st.lists(texts(WIKI, PARAGRAPHS), max_size=3), names=st.permutations(["a", "B", "\u00e9", "c d"])
+)
+def test_folders_as_corpora(pieces, names):
+    """Of any files. What is refused names one of them, or the folder."""
+    with placed({"folder": None}):
+        for name, content in zip(names, pieces):
+            Path("folder", f"{name}.txt").write_bytes(content)
+        before = contents()
+        words = [*PRETRAIN[:2], "folder", *PRETRAIN[3:]]
+        code, err = execute(run.main, "run.py", *words)
+        after = contents()
+    TRIED["test_folders_as_corpora"] += 1
+    REFUSED["test_folders_as_corpora"] += code != 0
+    judge(code, err, before, after, "run.py", ("w", "w.json"))
+    readable = [decoded(content) for content in pieces]
+    fine = all(text is not None and MASK not in text and PAD not in text for text in readable)
+    assert (code == 0) == (fine and any(text.strip() for text in readable))
+    assert code == 0 or "folder" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([*PRETRAIN, "--documents", "files"], "wiki.txt: is no folder"),
+        ([*PRETRAIN, "--documents", "json"], "wiki.txt, line 1: is no JSON object"),
+        ([*PRETRAIN, "--documents", "pages"], "choose from"),
+        ([*PRETRAIN[:2], "folder", *PRETRAIN[3:]], "folder: has no .txt file"),
+        ([*PRETRAIN[:2], "full", *PRETRAIN[3:], "--writing_params_path", "full/w.txt"], "full/w.txt: would be read as"),
+        ([*PRETRAIN[:2], "full", *PRETRAIN[3:], "--writing_params_path", "full/a.txt"], "full/a.txt: would be read as"),
+        ([*EVALUATE[:2], "full", *EVALUATE[3:], "--outputs_path", "full/o.TXT"], "full/o.TXT: would be read as"),
+        ([*EVALUATE[:2], "full", *EVALUATE[3:]], "r: holds a different vocabulary"),
+        ([*FINETUNE, "--finetune_corpus_path", "full"], "full: cannot be read"),
+        ([*PRETRAIN, "--add_symbols", ""], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", MASK], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", "\udcff"], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", "a\nb"], "--add_symbols"),
+        ([*PRETRAIN, "--add_symbols", "Q", "--reading_params_path", "r"], "no use for --add_symbols with"),
+        ([*FINETUNE, "--add_symbols", "Q", "--reading_params_path", "r"], "no use for --add_symbols with"),
+        ([*EVALUATE, "--add_symbols", "Q"], "evaluate has no use for --add_symbols"),
+    ],
+    ids=lambda value: ascii(" ".join(value[-2:])) if isinstance(value, list) else "",
+)
+def test_corpora_and_symbols_that_are_refused(words, message):
+    with placed({"wiki.txt": WIKI, "t.tsv": TRAIN, "r": good_params(), "folder": None, "full": None}):
+        Path("full", "a.txt").write_bytes(WIKI + b" QXJ")
+        before = contents()
+        code, err = execute(run.main, "run.py", *words)
+        assert code == 2 and err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
+        assert contents() == before
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Parameters
 
 
@@ -407,7 +494,7 @@ def tensors(**flags):
     """Parameters, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), BLOCK_SIZE, **SMALL, **flags)).state_dict())
+        return dict(model.GPT(GPTConfig(2 + len(VOCABULARY), Sizes.block_size, **SMALL, **flags)).state_dict())
 
 
 @functools.cache
@@ -616,9 +703,12 @@ json_values = st.recursive(
 def records(draw):
     """Records of `good_params`, damaged or hostile."""
     record = {"function": "pretrain", "variant": "vanilla", "params": hashlib.sha256(good_params()).hexdigest()}
+    record |= {"documents": "lines", "symbols": ""}
     odd = json_values | st.sampled_from(["\ud800", "a\nb", "\x1b[2J", "x" * 100_000, "rope", [[]] * 1000])
     for _ in range(draw(st.integers(1, 2))):
-        record[draw(st.sampled_from(["variant", "variant", "vocabulary", "params", "x", "variant"]))] = draw(odd)
+        record[draw(st.sampled_from(["variant", "variant", "vocabulary", "params", "x", "documents", "symbols"]))] = (
+            draw(odd)
+        )
     if draw(st.integers(0, 3)):
         return json.dumps(record).encode()
     if draw(st.booleans()):
@@ -644,6 +734,8 @@ def test_records(record, how):
         assert code == 0  # it is none of these parameters
     elif variant != "vanilla":
         assert code == 2
+    elif "vocabulary" not in found and found.get("symbols", "") == "" and found.get("documents") in (None, "lines", 5):
+        assert code == 0
 
 
 LONG = ("--max_epochs", "3", "--save_minutes", "0")
@@ -727,9 +819,9 @@ def test_states_that_are_others(content):
             kind="test_states_that_are_others")  # fmt: skip
 
 
-def altered_at(path, new):
-    """The good state with something else at that place of it."""
-    value = opened(saved_states()[0])
+def altered_at(path, new, good=None):
+    """A good state with something else at that place of it."""
+    value = opened(good or saved_states()[0])
     inner = value
     for key in path[:-1]:
         inner = inner[key]
@@ -776,6 +868,63 @@ def test_odd_states(path, new):
         assert code == 2 or copied and code == 0
 
 
+@functools.cache
+def finished_run():
+    """The files of a run of one epoch."""
+    with placed({"wiki.txt": WIKI}):
+        assert execute(run.main, "run.py", *PRETRAIN)[0] == 0
+        return contents()
+
+
+def last_state():
+    return finished_run()["w.final"]
+
+
+@tried(
+    30,
+    300,
+    content=damaged_file(last_state) | hostile_file().map(sealed) | others(lambda: opened(last_state())).map(sealed),
+    epochs=st.sampled_from(["1", "2"]),
+)
+def test_last_states_of_finished_runs(content, epochs):
+    """A finished run is extended from a whole state of its own; else it stays as it is."""
+    files, kind = finished_run() | {"w.final": content}, "test_last_states_of_finished_runs"
+    code, *_ = attempt(files, *PRETRAIN, "--max_epochs", epochs, "--resume", kind=kind)
+    if content == last_state():
+        assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "new"),
+    [
+        (("run",), 3),
+        (("run", "recipe"), None),
+        (("run", "recipe"), [1]),
+        (("run", "recipe", "epochs"), "1"),
+        (("run", "recipe", "epochs"), 0),
+        (("run", "recipe", "epochs"), -1),
+        (("run", "recipe", "epochs"), 10**400),
+        (("run", "recipe", "epochs"), torch.ones(3)),
+        (("run", "params"), torch.ones(3)),
+        (("run", "params"), None),
+        (("run", "extended_from"), torch.ones(3)),
+        (("run", "extended_from"), ["x", 1.5, True, [[]]]),
+        (("run", "tensorboard"), torch.ones(3)),
+        (("run", "tensorboard"), {"folder": "../../x", "owner": torch.ones(3)}),
+        (("progress", "steps"), 0),
+    ],
+    ids=lambda value: str(list(value.shape) if isinstance(value, torch.Tensor) else value)[:50],
+)
+def test_odd_last_states(path, new):
+    """Sealed, so that they were made on purpose. What does not identify the run is passed over."""
+    content = sealed(dumped(altered_at(path, new, last_state())))
+    for epochs in ("1", "2"):
+        code, _, after = attempt(finished_run() | {"w.final": content}, *PRETRAIN, "--max_epochs", epochs, "--resume")
+        assert code == (0 if path[-1] in ("extended_from", "tensorboard", "steps") else 2)
+        if code == 0 and epochs == "2":
+            assert json.loads(after["w.json"])["extended_from"][-1] == 1
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Flags
 
@@ -809,8 +958,12 @@ FLAGS = {
                      "outputs_path", "report_path", "calibration_path"], PATHS),
     **dict.fromkeys(["pretrain_lr", "finetune_lr", "save_minutes", "seed", "batch_size", "max_epochs", "abstain"], NUMBERS),
     "num_workers": [number for number in NUMBERS if number not in ("1", "2", "1_0", "\uff13", "1\n")],  # no processes
+    # not of a model that takes long; 17 is the size of no model here
+    **{name: [*NUMBERS, "16", "17", "128"] for name in ("n_layer", "n_head", "n_embd", "block_size")},
     **dict.fromkeys(["tb_expt_name", "dtype", "compile", "recipe"], WORDS),
     "device": DEVICES,
+    "documents": [*FORMS, "", "AUTO", "\udcff"],
+    "add_symbols": ["?", "Q\u00e9", "a a", "", MASK, "\udcff", "\n"],
 }  # fmt: skip
 
 
@@ -836,7 +989,7 @@ def command_lines(draw):
     corpus = "wiki.txt" if draw(st.integers(0, 9)) else draw(st.sampled_from(PATHS))
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
         name = draw(
-            st.sampled_from(sorted(taken - {"resume", "trust_buffers"}))
+            st.sampled_from(sorted(taken - {"resume", "overwrite", "trust_buffers"}))
             if draw(st.integers(0, 9))
             else st.sampled_from(sorted(FLAGS))
         )
@@ -847,8 +1000,8 @@ def command_lines(draw):
     words = [function, variant, corpus]
     for name, value in flags.items():
         words += [f"--{name}={value}"] if draw(st.booleans()) else [f"--{name}", value]
-    if not draw(st.integers(0, 9)):
-        words.append("--resume")
+    if not draw(st.integers(0, 4)):
+        words.append(draw(st.sampled_from(["--resume", "--overwrite"])))
     if not draw(st.integers(0, 9)):
         words.insert(
             draw(st.integers(0, len(words))), draw(st.sampled_from([*PATHS, "--colour", "--max_epoch", "--\ud800"]))
@@ -895,7 +1048,7 @@ def test_command_lines(words):
         (asked,) = map(os.path.normpath, values(words, "--eval_corpus_path"))
         assert changed <= {output} and after[output].decode().count("\n") == len(lines_of(before[asked]))
     else:
-        assert changed <= {output, output + ".json"}
+        assert changed <= {output, output + ".json", output + ".final"}
         assert json.loads(after[output + ".json"])["params"] == hashlib.sha256(after[output]).hexdigest()
 
 
@@ -929,7 +1082,7 @@ def test_a_name_that_is_not_utf8():
     words = ["\udcff" if word == "w" else word for word in PRETRAIN]
     with placed({"wiki.txt": WIKI}):
         code, _ = execute(run.main, "run.py", *words)
-        assert code == 0 and set(contents()) == {"wiki.txt", "\udcff", "\udcff.json"}
+        assert code == 0 and set(contents()) == {"wiki.txt", "\udcff", "\udcff.json", "\udcff.final"}
 
 
 @pytest.mark.parametrize(

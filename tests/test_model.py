@@ -1,4 +1,6 @@
+import contextlib
 import pickle
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -8,8 +10,8 @@ from test_attention import VARIANTS
 from textbook import TextbookGPT, answer
 
 from dataset import pack
-from engine.checkpoint import load_params, save_params
 from engine.files import InputError
+from engine.parameters import load_params, named_vocabulary, save_params, tag_vocabulary, vocabulary_digest
 from generation import generate
 from model import GPT, GPTConfig
 from utils import sample
@@ -265,6 +267,49 @@ def test_parameters_of_a_wrapped_model(prefix, tmp_path):
     again = GPT(config("rope"))
     load_params(again, tmp_path / "x.params")
     assert all(torch.equal(tensor, ours.state_dict()[name]) for name, tensor in again.state_dict().items())
+
+
+@pytest.mark.parametrize("wrapper", [None, torch.nn.DataParallel, torch.compile])
+def test_a_parameter_file_names_its_vocabulary(wrapper, tmp_path):
+    """To torch and the course's code it is a state_dict like any other. Of two vocabularies of the same size, only the
+    right one is accepted; a file that names none, as the course's, is accepted."""
+    ours, theirs = pair("vanilla")
+    itos, others = ({i: chr(first + i) for i in range(20)} for first in (65, 66))
+    tag_vocabulary(ours, itos)
+    path = str(tmp_path / "x.params")
+    save_params(wrapper(ours) if wrapper else ours, path)
+    saved = torch.load(path, weights_only=True)
+    assert named_vocabulary(saved) == vocabulary_digest(itos) and len(saved) == len(ours.state_dict())
+    if wrapper is None:
+        theirs.load_state_dict(saved, strict=True)
+        torch.save(saved, path)  # read and written again
+    assert named_vocabulary(torch.load(path, weights_only=True)) == vocabulary_digest(itos)
+    for symbols in (itos, others, None):
+        again = GPT(config("vanilla"))
+        if symbols:
+            tag_vocabulary(again, symbols)
+        with pytest.raises(InputError, match="another vocabulary") if symbols is others else contextlib.nullcontext():
+            load_params(again, path)
+            assert torch.equal(again.tok_emb.weight, ours.tok_emb.weight)
+    save_params(theirs, path)
+    assert named_vocabulary(torch.load(path, weights_only=True)) is None
+    load_params(again, path)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [5, [], {}, {"": 5}, {"": {}}, {"": {"vocabulary": 5}}, {5: {"vocabulary": None}}, {"": {"vocabulary": torch.ones(3)}}],
+    ids=ascii,
+)  # fmt: skip
+def test_odd_metadata_names_no_vocabulary(metadata, tmp_path):
+    """It is passed over, and so is the absence of any."""
+    model, path = GPT(config("vanilla")), tmp_path / "x.params"
+    tag_vocabulary(model, {0: "a"})
+    state = OrderedDict(GPT(config("vanilla")).state_dict())
+    state._metadata = metadata
+    torch.save(state, path)
+    load_params(model, path)
+    assert torch.equal(model.head.weight, state["head.weight"])
 
 
 def test_buffers_that_are_wrong_are_refused(tmp_path):

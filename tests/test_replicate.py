@@ -1,14 +1,17 @@
 """Several seeds of several variants, and what the table makes of them. Real runs, of small models."""
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 
 import commands
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import replicate
-from model import GPTConfig
+from engine.files import digest
 
 QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "2")
 
@@ -16,7 +19,7 @@ QUICK = ("--pretrain_epochs", "2", "--finetune_epochs", "2")
 @pytest.fixture
 def world(folder, monkeypatch):
     """The small corpus, with questions about people without a document, and a small model."""
-    monkeypatch.setattr("engine.inputs.GPTConfig", functools.partial(GPTConfig, n_layer=1, n_head=2, n_embd=16))
+    monkeypatch.setattr("engine.sizes.Sizes", commands.sizes(n_layer=1, n_head=2, n_embd=16))
     Path("unseen.tsv").write_text("Where was Ada Bob born?\tRome\nWhere was Bob Ada born?\tOslo\n")
     return folder
 
@@ -130,6 +133,17 @@ def test_an_interrupted_run_goes_on(world, monkeypatch, capsys):
         ((".", "--out", "runs", "--seeds", "-1"), "--seeds"),
         ((".", "--out", "runs", "--variants", "lstm"), "--variants"),
         ((".",), "--out"),
+        ((".", "--out", "runs", "--holdout", "1.5"), "--holdout"),
+        ((".", "--out", "runs", "--holdout", "nan"), "--holdout"),
+        ((".", "--out", "runs", "--holdout", "0"), "--holdout 0: would hold out 0 of 8 questions of "),
+        ((".", "--out", "runs", "--holdout", "1"), "--holdout 1: would hold out 8 of 8 questions of "),
+        (
+            (".", "--out", "runs", "--holdout", "0.2", "--finetune_corpus_path", "birth_test_inputs.tsv"),
+            "has no answers",
+        ),
+        ((".", "--out", "runs", "--pretrain_corpus_path", "other.txt"), "other.txt: cannot be read"),
+        ((".", "--out", "runs", "--eval_corpus_path", ""), "--eval_corpus_path: is empty"),
+        ((".", "--out", "wiki.txt", "--holdout", "0.5"), "wiki.txt/holdout.0.5: the folder cannot be made"),
     ],
 )
 def test_misuse(world, monkeypatch, capsys, words, named):
@@ -137,6 +151,66 @@ def test_misuse(world, monkeypatch, capsys, words, named):
     err = capsys.readouterr().err
     assert err.splitlines()[-1].startswith("replicate.py: error: ") and named in err.splitlines()[-1]
     assert not Path("runs").exists()
+
+
+def test_files_of_other_names(world, monkeypatch, tmp_path_factory):
+    """In DATA, or elsewhere; the test questions need not be there, unless they are named."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "dev"
+    for name, other in {"wiki.txt": "corpus", "birth_places_train.tsv": "train", "birth_dev.tsv": elsewhere}.items():
+        Path(name).rename(other)
+    flags = ("--pretrain_corpus_path", "corpus", "--finetune_corpus_path", "train", "--eval_corpus_path", elsewhere)
+    command = (".", "--out", "runs", "--variants", "rope", "--seeds", "0", *QUICK, *flags)
+    Path("birth_test_inputs.tsv").rename("asked")
+    assert execute(monkeypatch, *command, "--test_corpus_path", "nowhere") == 2 and not Path("runs").exists()
+    assert execute(monkeypatch, *command) == 0
+    assert not Path("runs/rope.fast.2+2.0/test.predictions").exists()
+    assert execute(monkeypatch, *command, "--test_corpus_path", "asked") == 0
+    assert len(Path("runs/rope.fast.2+2.0/test.predictions").read_text().splitlines()) == 8
+
+
+@given(questions=st.lists(st.text(), unique=True), share=st.floats(0, 1), other=st.floats(0, 1))
+def test_what_is_held_out(questions, share, other):
+    """A question is held out for all shares from a certain one on; that one is a fixed number, spread evenly."""
+    least, most = sorted((share, other))
+    for question in questions:
+        number = int(hashlib.sha256(question.encode()).hexdigest()[:16], 16) / 2**64
+        assert replicate.is_held_out(question, share) == (number < share)
+        assert replicate.is_held_out(question, most) or not replicate.is_held_out(question, least)
+
+
+def test_a_fifth_is_held_out():
+    held = sum(replicate.is_held_out(f"Where was {i} born?", 0.2) for i in range(10_000))
+    assert abs(held - 2000) < 4 * (10_000 * 0.2 * 0.8) ** 0.5
+
+
+def test_settings_are_chosen_without_dev_and_test(world, monkeypatch, capsys):
+    """Not a byte of these is read. A file like them is asked in their place, and pretraining is shared with other runs."""
+    command = (".", "--out", "runs", "--variants", "synthesizer", "--seeds", "4", *QUICK)
+    assert execute(monkeypatch, *command) == 0
+    lines = Path("birth_places_train.tsv").read_text().splitlines()
+    Path("birth_places_train.tsv").write_text("\n".join(["question\tanswer", *lines]))
+    Path("birth_dev.tsv").unlink()
+    Path("birth_test_inputs.tsv").write_bytes(b"\xff")
+    capsys.readouterr()
+    assert execute(monkeypatch, *command, "--holdout", "0.5") == 0
+    out, err = capsys.readouterr()
+    assert err.count("is skipped as a header") == 1
+    held = [line for line in lines if replicate.is_held_out(line.split("\t")[0], 0.5)]
+    assert 0 < len(held) < len(lines) == 8
+    assert f"Held out, and used in place of dev: {len(held)} of 8 questions of " in out
+    assert "pretrain.params is there already" in out and "finetune.params is there already" not in out
+    assert Path("runs/holdout.0.5/heldout.tsv").read_text().splitlines() == held
+    assert Path("runs/holdout.0.5/train.tsv").read_text().splitlines() == [line for line in lines if line not in held]
+    folder = Path("runs/synthesizer.fast.2+2.4/holdout.0.5")
+    report = json.loads((folder / "dev" / "report.json").read_text())
+    assert report["questions"] == len(held) and "heldout.tsv" in report["about"]["questions"]
+    record = json.loads((folder / "finetune.params.json").read_text())
+    assert record["data"]["finetune_corpus_path"] == digest("runs/holdout.0.5/train.tsv")
+    assert not (folder / "test.predictions").exists()
+    header = out[out.rindex("| variant |") :].splitlines()[0]
+    assert "| right of held out |" in header and "of dev" not in header
+    before = made("runs")
+    assert execute(monkeypatch, *command, "--holdout", "0.5") == 0 and made("runs") == before
 
 
 @pytest.mark.parametrize("name", ["birth_places_train.tsv", "birth_dev.tsv", "unseen.tsv"])

@@ -13,12 +13,11 @@ from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dataset import NameDataset
-from engine.checkpoint import save_params
 from engine.files import find_corpus
 from engine.inputs import load_corpus
+from engine.parameters import save_params
 from engine.training import build_dataset
 from model import GPT, GPTConfig
-from questions import subject_starts
 from recipe import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -91,10 +90,9 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
             assert len(Path(written).read_text().splitlines()) == (4 if dev else 8)
             assert ("Correct: " in out and " out of 4.0: " in out) if dev else "no targets provided" in out
     kind = "rope" if "rope" in handout else "synthesizer"
-    rates = {"after": "pt_lr_0.002000_ft_lr_0.000800", "scratch": "pt_lr_0.002000_ft_lr_0.000600"}
-    pretrained = {f"run_{name}_{rates['after']}" for name in ("vanilla", kind)}
+    pretrained = {f"run_{name}-fast-s0" for name in ("vanilla", kind)}
     assert {path.name for path in Path("expt/pretrain").iterdir()} == pretrained
-    assert {path.name for path in Path("expt/finetune").iterdir()} == pretrained | {f"run_vanilla_{rates['scratch']}"}
+    assert {path.name for path in Path("expt/finetune").iterdir()} == pretrained | {"run_vanilla-fast-scratch-s0"}
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
 
 
@@ -157,9 +155,9 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert execute(monkeypatch, *arguments, "--finetune_corpus_path", "birth_places_train.tsv", *short) == 0
     record = json.loads(Path("b.params.json").read_text())
     assert record["recipe"] == RECIPES["fast"].finetune.record() | {"epochs": 2}
-    log = EventAccumulator(f"expt/pretrain/fast_{variant}_pt_lr_0.004000_ft_lr_0.000800").Reload()
+    log = EventAccumulator(f"expt/pretrain/fast_{variant}-fast-s0").Reload()
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3)  # where finetuning goes on
-    log = EventAccumulator(f"expt/finetune/fast_{variant}_pt_lr_0.002000_ft_lr_0.000800").Reload()
+    log = EventAccumulator(f"expt/finetune/fast_{variant}-fast-s0").Reload()
     assert log.Scalars("train/lr")[-1].value < 1e-9
 
 
@@ -167,7 +165,7 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
     """Not at 0 by `fast`, even if questions alone were learned after it; at 0 if nothing is known of the parameters."""
     short, questions = ("--max_epochs", "1"), ("--finetune_corpus_path", "birth_places_train.tsv")
     began = []
-    monkeypatch.setattr("evaluation.probes.probe", lambda model, prompts, corpus, start: began.append(start) or {})
+    monkeypatch.setattr("evaluation.probes.complete", lambda model, prompts, corpus, start: began.append(start) or {})
     for name, arguments in {
         "fast": ["pretrain"],
         "on": ["finetune", "--reading_params_path", "fast", *questions],
@@ -184,7 +182,7 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
             record = Path("on.json").rename("away")
             assert execute(monkeypatch, *evaluate[:-1], "unknown.report") == 0
             record.rename("on.json")
-    assert began == [subject_starts()[0], subject_starts()[0], 0, subject_starts()[0], 0, 0]
+    assert began == [10, 10, 0, 10, 0, 0]
 
 
 def test_what_finetuning_reads_prefers_what_has_been_answered(folder):
@@ -203,17 +201,17 @@ def test_flags_and_tensorboard(folder, monkeypatch, capsys):
     captured = capsys.readouterr()
     assert "cpu, float32, seed 3" in captured.out and "step 6/6" in captured.err  # 13 documents, 5 a batch
     assert "wiki.txt (" in captured.out and "13 documents" in captured.out
-    log = EventAccumulator(str(Path("expt/pretrain/mine_rope_pt_lr_0.001000_ft_lr_0.000800"))).Reload()
+    log = EventAccumulator(str(Path("expt/pretrain/mine_rope-fast-s3"))).Reload()
     assert [event.step for event in log.Scalars("train/loss")] == list(range(1, 7))
     assert len(log.Scalars("train/lr")) == 6 and all(0 < event.value <= 0.001 for event in log.Scalars("train/lr"))
     first = Path("a.params").read_bytes()
-    assert execute(monkeypatch, *command, *flags.split()) == 0
+    assert execute(monkeypatch, *command, *flags.split(), "--overwrite") == 0
     one, two = (torch.load(f, weights_only=True) for f in (Path("a.params"), io.BytesIO(first)))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old")
-FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--finetune_corpus_path")
+PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite")
+FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite", "--finetune_corpus_path")
 EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.params", "--outputs_path", "old",
             "--eval_corpus_path")  # fmt: skip
 
@@ -245,23 +243,23 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*PRETRAIN, "--max_epochs", "9" * 20), "--max_epochs"),
         ((*PRETRAIN, "--pretrain_lr", "1e39"), "--pretrain_lr"),
         ((*PRETRAIN, "--device", "meta"), "'meta'"),
-        (("pretrain", "vanilla", "y" * 300, "--writing_params_path", "old"), "no such file"),
+        (("pretrain", "vanilla", "y" * 300, *PRETRAIN[3:]), "no such file"),
         ((*EVALUATE, "birth_dev.tsv", "--outputs_path", "birth_dev.tsv"), "would overwrite the input"),
-        (("pretrain", "vanilla", "nowhere.txt", "--writing_params_path", "old"), "nowhere.txt: no such file"),
-        (("pretrain", "vanilla", "empty.txt", "--writing_params_path", "old"), "empty.txt: the corpus is empty"),
-        (("pretrain", "vanilla", "latin1.txt", "--writing_params_path", "old"), "latin1.txt, line 2"),
-        (("pretrain", "vanilla", "mask.txt", "--writing_params_path", "old"), "mask.txt, line 2"),
-        (("pretrain", "vanilla", ".", "--writing_params_path", "old"), "cannot be read"),
+        (("pretrain", "vanilla", "nowhere.txt", *PRETRAIN[3:]), "nowhere.txt: no such file"),
+        (("pretrain", "vanilla", "empty.txt", *PRETRAIN[3:]), "empty.txt: the corpus is empty"),
+        (("pretrain", "vanilla", "latin1.txt", *PRETRAIN[3:]), "latin1.txt, line 2"),
+        (("pretrain", "vanilla", "mask.txt", *PRETRAIN[3:]), "mask.txt, line 2"),
+        (("pretrain", "vanilla", ".", *PRETRAIN[3:]), "latin1.txt, line 2: not UTF-8"),
         ((*FINETUNE, "nowhere.tsv"), "nowhere.tsv: no such file"),
         ((*FINETUNE, "empty.txt"), "empty.txt"),
         ((*FINETUNE, "birth_test_inputs.tsv"), "birth_test_inputs.tsv, line 1"),
         ((*FINETUNE, "notab.tsv"), "notab.tsv, line 2"),
-        ((*FINETUNE, "long.tsv"), "long.tsv, line 2"),
-        ((*FINETUNE, "strange.tsv"), "strange.tsv, line 2: the character 'Q'"),
+        ((*FINETUNE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),
+        ((*FINETUNE, "strange.tsv"), "strange.tsv, line 1: the character 'Q'"),
         ((*EVALUATE, "nowhere.tsv"), "nowhere.tsv"),
         ((*EVALUATE, "notab.tsv"), "notab.tsv, line 2"),
-        ((*EVALUATE, "long.tsv"), "long.tsv, line 2"),
-        ((*EVALUATE, "strange.tsv"), "strange.tsv, line 2: the character 'Q'"),
+        ((*EVALUATE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),
+        ((*EVALUATE, "strange.tsv"), "strange.tsv, line 1: the character 'Q'"),
         ((*EVALUATE, "empty.txt"), "empty.txt"),
         ((*EVALUATE, "birth_dev.tsv", "--max_epochs", "3"), "no use for --max_epochs"),
         ((*EVALUATE, "birth_dev.tsv", "--reading_params_path", "rope.params"), "rope model"),
@@ -283,8 +281,8 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     Path("other.txt").write_text(Path("wiki.txt").read_text(encoding="utf-8") + "XYZ", encoding="utf-8")
     good = "Where was Ada Kern born?\tRome\n"
     Path("notab.tsv").write_text(good + "Where was Ada Lund born?\n")
-    Path("long.tsv").write_text(good + "Where was " + "Ada " * 40 + "born?\tRome\n")
-    Path("strange.tsv").write_text(good + "Where was Queen Ada born?\tRome\n")
+    Path("long.tsv").write_text(("Where was " + "Ada " * 40 + "born?\tRome\n") * 2)
+    Path("strange.tsv").write_text("Where was Queen Ada born?\tRome\n" * 2)
     Path("folder").mkdir()
     Path("dir.state").mkdir()
     Path("old").write_text("precious")
@@ -294,6 +292,57 @@ def test_bad_input_is_one_line_and_touches_nothing(arguments, message, folder, m
     err = capsys.readouterr().err
     assert err.startswith("run.py: error: ") and err.count("\n") == 1 and message in err
     assert contents(folder) == before
+
+
+MANY = """question\tanswer\talias
+Where was Ada Kern born?\tMilano\tRome
+Where was Queen Ada born?\tRome
+Where was Ada Lund born?\tRome|Roma
+Where was {long} born?\tRome
+Where was Ada Muir born?\tQuito\tRome
+""".format(long=" ".join(["Ada"] * 30))
+
+
+def test_what_cannot_be_read_is_left_out_with_a_word(folder, monkeypatch, capsys):
+    """Of the questions to finetune on, the others are trained on, as if they alone were in the file; those that are asked
+    get an empty answer, which is wrong."""
+    Path("many.tsv").write_text(MANY, encoding="utf-8")
+    kept = ("Where was Ada Kern born?\tMilano", "Where was Ada Lund born?\tRome")
+    Path("kept.tsv").write_text("\n".join(kept), encoding="utf-8")
+    corpus = Path("wiki.txt").read_text(encoding="utf-8") + "\nMilano"
+    Path("wiki.txt").write_text(corpus, encoding="utf-8")
+    finetune = ("finetune", "vanilla", "wiki.txt", "--max_epochs", "1", "--device", "cpu")
+    finetune += ("--eval_corpus_path", "many.tsv", "--writing_params_path")
+    assert execute(monkeypatch, *finetune, "a", "--finetune_corpus_path", "kept.tsv") == 0
+    capsys.readouterr()
+    assert execute(monkeypatch, *finetune, "b", "--finetune_corpus_path", "many.tsv") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: many.tsv: ")]
+    first = "line 3: the character 'Q' does not occur in the pretraining corpus"
+    assert warnings[-2:] == [
+        f"warning: many.tsv: 3 of 5 questions cannot be read and are left out; the first: {first}",
+        f"warning: many.tsv: 2 of 5 questions cannot be read and will get no answer; the first: {first}",
+    ]
+    assert Path("a").read_bytes() == Path("b").read_bytes()
+
+    monkeypatch.setattr("evaluation.evaluate.generate_answers", lambda model, prompts, *_: [
+        [corpus_dataset.stoi[char] for char in "Rome"] if prompt else [] for prompt in prompts])  # fmt: skip
+    corpus_dataset = load_corpus("wiki.txt")
+    evaluate = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "a", "--eval_corpus_path", "many.tsv",
+                "--outputs_path", "o", "--report_path", "r", "--finetune_corpus_path", "many.tsv")  # fmt: skip
+    capsys.readouterr()
+    assert execute(monkeypatch, *evaluate) == 0
+    out, err = capsys.readouterr()
+    assert "Correct: 3.0 out of 5.0: 60.0%" in out
+    said = f"warning: many.tsv: 2 of 5 questions cannot be read and get no answer, which is wrong; the first: {first}"
+    assert said in err.splitlines()
+    assert Path("o").read_text("utf-8").split("\n") == ["Rome", "", "Rome", "", "Rome", ""]
+    report = json.loads(Path("r/report.json").read_text("utf-8"))
+    assert report["accuracy"]["right"] == 3 and report["probes"]["question"]["questions"] == 3
+    assert report["risk_coverage"]["points"][2] == [0.6, 0.0]  # what was not read comes last
+    table = [line.split("\t") for line in Path("r/predictions.tsv").read_text("utf-8").splitlines()]
+    assert [row[2] for row in table] == ["answer", "Milano|Rome", "Rome", "Rome|Roma", "Rome", "Quito|Rome"]
+    assert [row[3] for row in table] == ["correct", "1", "0", "1", "0", "1"]
+    assert execute(monkeypatch, *evaluate, "--abstain", "0.01") == 0
 
 
 def test_a_diverging_run_ends_in_one_line(folder, monkeypatch, capsys):
@@ -343,7 +392,7 @@ def test_what_goes_on_but_is_probably_not_meant_gets_one_warning(folder, monkeyp
     finetune = ("finetune", "vanilla", "wiki.txt", "--reading_params_path", "p", "--writing_params_path", "f")
     found = warnings(*finetune, "--finetune_corpus_path", "q.tsv")
     assert len(found) == 3 and "is skipped as a header" in found[0]
-    assert "1 of 2 questions match no line of TEMPLATES in src/questions.py ('Who was Ada Kern?')" in found[1]
+    assert "1 of 2 questions have no subject that could be found, for example 'Who was Ada Kern?'" in found[1]
     assert "p: was made by the recipe handout, and this run uses fast; --recipe handout continues with it" in found[2]
     evaluate = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "f", "--outputs_path", "o")
     assert len(warnings(*evaluate, "--eval_corpus_path", "q.tsv")) == 2

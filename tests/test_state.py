@@ -19,10 +19,10 @@ from engine.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
     versions,
-    vocabulary_digest,
     write_metadata,
 )
 from engine.files import ROOT, InputError, digest
+from engine.parameters import vocabulary_digest
 
 
 def state(n):

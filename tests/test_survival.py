@@ -15,10 +15,11 @@ import torch
 from commands import execute, stopping, write_corpus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from engine.checkpoint import load_checkpoint, save_params
+from engine.checkpoint import load_checkpoint
 from engine.files import ROOT, digest
 from engine.inputs import load_corpus
-from engine.training import graceful_shutdown
+from engine.parameters import save_params
+from engine.stopping import graceful_shutdown
 from model import GPT, GPTConfig
 
 resource = pytest.importorskip("resource")  # not on Windows
@@ -69,8 +70,8 @@ def same(a, b):
 
 
 def logged_steps(name):
-    log = EventAccumulator(f"expt/pretrain/{name}_rope_pt_lr_0.001000_ft_lr_0.000800").Reload()
-    return [event.step for event in log.Scalars("train/loss")]
+    folders = sorted(Path("expt/pretrain").glob(f"{name}_rope-fast-s0*"), key=lambda path: path.stat().st_ctime)
+    return [event.step for event in EventAccumulator(str(folders[-1])).Reload().Scalars("train/loss")]
 
 
 def begun(name):
@@ -104,8 +105,10 @@ def test_signals_save_and_say_how_to_go_on(number, code, folder, whole):
     assert same("x.params", whole)
     assert logged_steps("x") == list(range(1, STEPS + 1))
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
-    out, err = finish(start("x.params", "--resume"), 2)
-    assert err.count("\n") == 1 and "no run to resume" in err
+    out, err = finish(start("x.params", "--resume"))
+    assert out.endswith("x.params is finished: nothing to do; a higher --max_epochs trains it further\n") and not err
+    out, err = finish(start("y.params", "--resume"), 2)
+    assert err.count("\n") == 1 and "y.params.state: no such file, so there is no run to resume" in err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such locks")
@@ -114,7 +117,7 @@ def test_of_two_starts_at_the_same_instant_one_trains(folder, whole):
     ended = sorted((process.wait(timeout=120), *process.communicate()) for process in processes)
     assert [code for code, *_ in ended] == [0, 2, 2]
     for _, _, err in ended[1:]:
-        assert err == "run.py: error: x.params: another run is about to write it; name another file\n"
+        assert err.startswith("run.py: error: x.params: ") and "; name another file" in err and err.count("\n") == 1
     assert same("x.params", whole) and not list(folder.glob("*.lock"))
 
 
@@ -134,11 +137,11 @@ def test_killed_again_and_again(folder, whole):
     """At least 20 times, at random moments from the start of the process on; in the end nobody can tell."""
     rng, kills, resumed = random.Random(0), 0, 0
     while True:
-        has_state = Path("x.params.state").exists() or begun("x.params")()
+        has_state = any(Path(f"x.params{end}").exists() for end in (".state", ".state.previous", ".final"))
         process = start("x.params", *(["--resume"] if has_state else []))
         resumed += has_state
         if kills < 20 or resumed < 8:
-            wait_for(lambda: Path("expt/pretrain/x_rope_pt_lr_0.001000_ft_lr_0.000800").exists(), process)
+            wait_for(lambda: Path("expt/pretrain/x_rope-fast-s0").exists(), process)
             try:
                 process.wait(timeout=rng.uniform(2, 4.5) if kills % 4 else rng.uniform(0, 2))
             except subprocess.TimeoutExpired:
@@ -146,12 +149,13 @@ def test_killed_again_and_again(folder, whole):
                 kills += 1
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err
-        assert not has_state or process.returncode or "Resumed after step" in out
+        assert not has_state or process.returncode or "Resumed after step" in out or "is finished: nothing to do" in out
         if process.returncode == 0:
             if kills >= 20 and resumed >= 8:
                 break
             assert same("x.params", whole)
-            os.unlink("x.params")  # done before it was killed often enough: again from the start
+            for path in Path().glob("x.params*"):  # done before it was killed often enough: again from the start
+                path.unlink()
         else:
             assert process.returncode == -signal.SIGKILL
     assert same("x.params", whole)
@@ -290,7 +294,14 @@ def test_the_record_says_how_the_parameters_were_made(folder, monkeypatch, capsy
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "x.params: was made with another vocabulary" in err
     Path("x.params.json").unlink()
+    capsys.readouterr()
+    assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 2
+    assert capsys.readouterr().err == err  # the parameters name their vocabulary themselves
+    assert execute(monkeypatch, "evaluate", "vanilla", "wiki.txt", *arguments) == 0
+    assert "vocabulary" not in capsys.readouterr().err
+    torch.save(dict(torch.load("x.params", weights_only=True)), "x.params")  # as other code would
     assert execute(monkeypatch, "evaluate", "vanilla", "other.txt", *arguments) == 0
+    assert capsys.readouterr().err.count("warning: x.params: does not say with which vocabulary it was made") == 1
 
 
 def test_the_same_command_gives_the_same_bits(folder):

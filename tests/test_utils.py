@@ -4,15 +4,18 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import files
 from engine.files import InputError, check_writable, describe, find_corpus, read_text, write_atomically, write_lines
-from questions import accuracy_line, read_questions
+from questions import accepted, accuracy_line, read_question_answers, read_questions
 from utils import evaluate_places, set_seed
 
 ROOT = Path(__file__).parent.parent
@@ -109,16 +112,50 @@ def test_scores(tmp_path):
     [
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ("a\tb\nc\n", "line 2: has no tab, but the first line has one"),
-        ("a\nb\tc\n", "line 2: has a tab, but the first line has none"),
+        ("a\tb\nc\n", "line 2: has no answer, but line 1 has one"),
+        ("a\tb\nc\t |\t\n", "line 2: has no answer, but line 1 has one"),
+        ("a\nb\tc\n", "line 2: has an answer, but line 1 has none"),
+        ("question\tanswer\na\tb\nc\n", "line 3: has no answer, but line 2 has one"),
         ("a\tb\n\nc\td\n", "line 2: has no question"),
-        ("a\tb\tc\n", "line 1: has 2 tabs"),
+        ("question\tanswer\tsource\na\tb\tc\n", "line 1: the column 'source' would be read as accepted answers"),
     ],
 )
 def test_refused_question_files(tmp_path, text, message):
     (tmp_path / "q.tsv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_questions(tmp_path / "q.tsv")
+
+
+cell = st.text(st.characters(codec="utf-8", exclude_characters="\t|\n\r"), min_size=1, max_size=6).filter(str.strip)
+
+
+@given(
+    st.lists(st.tuples(cell, st.lists(st.lists(cell, min_size=1, max_size=3), min_size=1, max_size=3)), min_size=1),
+    st.sampled_from(["", "\t", "\t \t", "|"]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_several_accepted_answers(rows, rest, end):
+    """In columns, separated by `|` in a column, or both, and with empty columns at the end, as spreadsheets write them."""
+    lines = ["\t".join([question, *map("|".join, columns)]) + rest for question, columns in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "q.tsv")
+        path.write_bytes(f"any\tone{end}{end.join(lines)}{end}".encode())
+        questions, answers = read_questions(path)
+        right = [[answer.strip() for column in columns for answer in column] for _, columns in rows]
+        assert questions == ["any", *(question.strip() for question, _ in rows)]
+        assert [accepted(answer) for answer in answers] == [["one"], *map(list, map(dict.fromkeys, right))]
+        assert read_question_answers(path) == list(zip(questions, ["one", *(first for first, *_ in right)]))
+        for predicted in ([first for first, *_ in right], [last for *_, last in right]):
+            assert evaluate_places(path, ["one", *predicted]) == (len(answers), len(answers))
+        assert evaluate_places(path, answers)[1] == sum(len(accepted(answer)) == 1 for answer in answers)
+        assert evaluate_places(path, [""] * len(answers))[1] == 0
+
+
+def test_a_file_whose_answers_are_all_empty_has_none(tmp_path):
+    (tmp_path / "q.tsv").write_text("a\t\nb\t\t\nc\n")
+    assert read_questions(tmp_path / "q.tsv") == (["a", "b", "c"], None)
+    with pytest.raises(InputError, match="line 1: has no answer"):
+        read_question_answers(tmp_path / "q.tsv")
 
 
 def test_seed():
@@ -138,10 +175,15 @@ def test_london_baseline(tmp_path):
     shutil.copytree(ROOT / "src", tmp_path / "src")
     shutil.copy(ROOT / "london_baseline.py", tmp_path)
     command = [sys.executable, str(tmp_path / "london_baseline.py")]
-    for path, line in ((dev, "Correct: 1.0 out of 2.0: 50.0%\n"), (other, "Correct: 0.0 out of 1.0: 0.0%\n")):
+    several = tmp_path / "several.tsv"
+    several.write_text(
+        "Where was A born?\tWestminster\tLondon\nWhere was B born?\tOslo|London\nWhere was C born?\tRome\n"
+    )
+    for path, line in ((dev, "Correct: 1.0 out of 2.0: 50.0%\n"), (other, "Correct: 0.0 out of 1.0: 0.0%\n"),
+                       (several, "Correct: 2.0 out of 3.0: 66.7%\n")):  # fmt: skip
         done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=True)
         assert done.stdout == line
-    assert (tmp_path / "london_baseline_accuracy.txt").read_text() == "Correct: 1.0 out of 2.0: 50.0%\n"  # of dev alone
+    assert (tmp_path / "london_baseline_accuracy.txt").read_text() == "50.0\n"  # of dev alone
     dev.write_text("Where was A born?\n")
     for arguments, message in (([], "no answers"), (["no.tsv"], "no.tsv"), (["a", "b"], "unrecognized")):
         done = subprocess.run(
@@ -151,11 +193,17 @@ def test_london_baseline(tmp_path):
 
 
 def test_london_baseline_on_the_courses_dev_set(course_data, tmp_path):
-    questions, _ = read_questions(course_data / "birth_dev.tsv")
-    assert evaluate_places(course_data / "birth_dev.tsv", ["London"] * len(questions)) == (500.0, 25.0)
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    shutil.copy(ROOT / "london_baseline.py", tmp_path)
+    command = [sys.executable, str(tmp_path / "london_baseline.py"), str(course_data / "birth_dev.tsv")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "Correct: 25.0 out of 500.0: 5.0%\n"
+    assert (tmp_path / "london_baseline_accuracy.txt").read_text() == "5.0\n"
 
 
-@pytest.mark.parametrize("header", ["question\tanswer", "Question\tAnswer", "QUESTIONS\tanswers "])
+@pytest.mark.parametrize(
+    "header", ["question\tanswer", "Question\tAnswer", "QUESTIONS\tanswers ", "question\tanswer 1\tanswer_2\taliases\t"]
+)
 def test_a_header_is_skipped_with_a_word(header, tmp_path, capsys):
     path = tmp_path / "q.tsv"
     path.write_text(f"{header}\nWhere was A born?\tOslo\n")

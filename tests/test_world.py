@@ -142,8 +142,10 @@ def numbers(value: object) -> list[float]:
 def share_guessed(train: list[tuple[str, str]], asked: list[tuple[str, str]]) -> float:
     """The share of the questions that naive Bayes answers correctly from the name alone."""
     from evaluation.baselines import guess_by_name
+    from wording import COURSE
 
-    guesses = guess_by_name(train, [question for question, _ in asked])
+    known = [(COURSE.subject(question), place) for question, place in train]
+    guesses = guess_by_name(known, [COURSE.subject(question) for question, _ in asked])
     return sum(guess == answer for guess, (_, answer) in zip(guesses, asked, strict=True)) / len(asked)
 
 
@@ -356,7 +358,7 @@ def test_interruption_leaves_the_previous_files(tmp_path, make_world, faker_inst
         shutil.copy(DATA / name, tmp_path / name)
     count = iter(range(150))
 
-    def interrupted(person, number):
+    def interrupted(person, number, relations):
         if next(count, None) is None:
             raise KeyboardInterrupt
         return "Text ."

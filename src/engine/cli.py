@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.files import InputError
+from vocabulary import MASK_CHAR, PAD_CHAR
 
 
 def run_main(main: Callable[[], object]) -> None:
@@ -123,3 +124,10 @@ def plain_name(text: str) -> str:
     if not plain or not text.isprintable():  # TensorBoard cannot write a name with bytes that are not UTF-8
         raise argparse.ArgumentTypeError(f"{text!r} is not a plain name")
     return text
+
+
+def symbols(text: str) -> str:
+    """The type of a flag: characters, each once and in order. The mask and the pad character have a meaning already."""
+    if not text or not text.isprintable() or {PAD_CHAR, MASK_CHAR} & set(text):
+        raise argparse.ArgumentTypeError(f"{text!r} are not characters that text can have")
+    return "".join(sorted(set(text)))

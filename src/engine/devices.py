@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import platform
+import re
 import shutil
 import sysconfig
+from pathlib import Path
 
 import torch
 
@@ -77,3 +80,18 @@ def keep_freed_memory() -> None:
     mallopt(mmap_threshold, 2**30)
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 2**26)
+
+
+def describe_machine(device: torch.device) -> str:
+    """The name of a GPU; else how many cores of which processor the run may use, as far as the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        models = re.search(
+            r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8", "replace"), re.MULTILINE
+        )
+    except OSError:  # only Linux has this file
+        models = None
+    name = models[1] if models else platform.processor() or platform.machine()
+    return f"{cores} core{'s' * (cores > 1)} of {name or 'an unknown processor'}"

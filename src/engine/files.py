@@ -12,6 +12,10 @@ from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # the repository
 # assignment 5 spells this name in two ways; both have to work.
+# How the documents of a corpus are told apart (documents.py); AUTO finds out.
+FORMS = {"lines": "one a line", "paragraphs": "one a paragraph", "files": "one a file", "json": "one a JSON object"}
+AUTO = "auto"
+TEXT = ".txt"  # ends the names of a folder's documents
 SPELLINGS = {"birthplaces_train.tsv": "birth_places_train.tsv"}
 
 
@@ -80,14 +84,30 @@ def read_text(path: Path | str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def text_files(folder: Path | str) -> list[Path]:
+    """The .txt files of a folder, by name. Hidden ones are left out. Raises InputError when the folder cannot be read."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {reason(error)}") from error
+    files = [Path(folder, name) for name in names if name.lower().endswith(TEXT) and not name.startswith(".")]
+    return [file for file in files if file.is_file()]
+
+
 def digest(path: Path | str) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal; of a folder, that of the names and digests of its .txt files."""
+    if os.path.isdir(path):
+        lines = [os.fsencode(file.name) + f"\0{digest(file)}\n".encode() for file in text_files(path)]
+        return hashlib.sha256(b"".join(lines)).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe(path: Path | str) -> str:
-    """Path, size and digest of a file, so that a log says which data a run has read."""
+    """Path, size and digest of a file or a folder, so that a log says which data a run has read."""
+    if os.path.isdir(path):
+        sizes = [file.stat().st_size for file in text_files(path)]
+        return f"{path} ({len(sizes):,} files, {sum(sizes):,} bytes, sha256 {digest(path)[:8]})"
     return f"{path} ({Path(path).stat().st_size:,} bytes, sha256 {digest(path)[:8]})"
 
 
@@ -114,10 +134,14 @@ def temporary_beside(path: Path | str) -> Iterator[str]:
 
 
 def check_writable(path: Path | str, *inputs: Path | str | None) -> None:
-    """Raises InputError unless a file can be written at `path` and `path` is none of `inputs`. Writes nothing."""
+    """Raises InputError unless a file can be written at `path` and `path` is none of `inputs`, nor would be a document of
+    one that is a folder. Writes nothing."""
     with temporary_beside(path):
         pass
+    folder, name = os.path.split(os.path.realpath(path))
     for source in filter(None, inputs):
+        if os.path.isdir(source) and os.path.samefile(folder, source) and name.lower().endswith(TEXT):
+            raise InputError(f"{path}: would be read as a document of the corpus {source}; name another file")
         if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
             raise InputError(f"{path}: would overwrite the input; name another file")
 
@@ -144,6 +168,11 @@ def write_atomically(path: Path | str, content: bytes | memoryview, previous: Pa
         os.replace(temporary, target)
 
 
+def write_text(path: Path | str, text: str) -> None:
+    """Writes a text as UTF-8. In a path, bytes that are not UTF-8 become \\udcff and the like, as JSON spells them."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
 def write_lines(path: Path | str, lines: Sequence[str]) -> None:
     """Writes one line for each string, as UTF-8."""
-    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+    write_text(path, "".join(line + "\n" for line in lines))

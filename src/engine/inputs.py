@@ -3,53 +3,124 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-from dataset import CharCorruptionDataset, NameDataset
-from engine import checkpoint
-from engine.files import check_writable, describe, find_corpus, naming_file, read_text
+from dataset import CharCorruptionDataset, NameDataset, readable_questions
+from documents import read_documents
+from engine import checkpoint, parameters
+from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
+from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import encode_questions, read_questions, skip_header
+from questions import accepted, encode_question, read_rows, read_training_rows
+from titles import titles_of
 from utils import set_seed
+from vocabulary import without_accents
+from wording import Wording, find_wording
 
-BLOCK_SIZE = 128
+
+def find_sizes(args: Namespace) -> Sizes:
+    """The sizes of the model that a command trains or reads: those of --reading_params_path or of the run that --resume
+    continues, else those of the flags.
+
+    Raises InputError when a flag contradicts these, or when no such model can be made.
+    """
+    if path := args.reading_params_path:
+        record = (checkpoint.read_metadata(path) or {}).get("model")
+        return choose_sizes(args, sizes_of_tensors(parameters.read_params(path), record), path)
+    if getattr(args, "resume", False) and args.writing_params_path:
+        path = checkpoint.path_to_resume(args.writing_params_path)
+        state = checkpoint.load_checkpoint(path, quiet=True)
+        tensors, run = (value if isinstance(value, dict) else {} for value in (state.get("model"), state["run"]))
+        tensors = {name: tensor for name, tensor in tensors.items() if parameters.is_named_tensor(name, tensor)}
+        return choose_sizes(args, sizes_of_tensors(tensors, run.get("model")), path)
+    return choose_sizes(args, {}, "")
 
 
-def load_corpus(path: str) -> CharCorruptionDataset:
-    """The pretraining corpus. Raises InputError when it cannot be used."""
+def load_corpus(
+    path: str, block_size: int = Sizes.block_size, form: str = AUTO, added: str = ""
+) -> CharCorruptionDataset:
+    """The pretraining corpus, a file or a folder of .txt files, for a model of this block size. `form` is how its documents
+    are told apart (documents.py), `added` are characters that the vocabulary has besides those of the corpus. Raises
+    InputError when it cannot be used."""
     found = find_corpus(path)
-    text = read_text(found)
+    text, form = read_documents(found, form)
     with naming_file(found):
-        corpus = CharCorruptionDataset(text, BLOCK_SIZE)
-    print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {corpus.vocab_size} symbols")
+        corpus = CharCorruptionDataset(text, block_size, added)
+    corpus.form = form
+    kind = FORMS[form]
+    print(f"Corpus: {describe(found)}: {len(corpus):,} documents, {kind}, {corpus.vocab_size} symbols")
     return corpus
 
 
-def load_finetuning(path: str, corpus: CharCorruptionDataset) -> NameDataset:
-    """The questions to finetune on. Raises InputError when they cannot be used."""
+def load_recorded_corpus(args: Namespace, block_size: int) -> CharCorruptionDataset:
+    """The corpus of a command, as it was read when --reading_params_path was made, unless flags say otherwise."""
+    made = args.reading_params_path and checkpoint.read_metadata(args.reading_params_path) or {}
+    form = made.get("documents", "lines") if made else AUTO  # older metadata does not say it
+    form = args.documents or (form if form in list(FORMS) else AUTO)
+    added = getattr(args, "add_symbols", None) or (made["symbols"] if isinstance(made.get("symbols"), str) else "")
+    return load_corpus(args.pretrain_corpus_path, block_size, form, added)
+
+
+def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDataset, Wording, list[str]]:
+    """The questions to finetune on that the model can read, how they are worded, and for each of the others what is wrong.
+    Raises InputError when they cannot be used, or all are unreadable."""
     found = find_corpus(path)
-    text, first_line = skip_header(read_text(found), found)
+    rows = read_training_rows(found)
     with naming_file(found):
-        names = NameDataset(corpus, text, first_line)
+        names, problems = readable_questions(corpus, rows)
     print(f"Questions: {describe(found)}: {len(names):,}")
-    return names
+    wording = find_wording(names.questions, titles_of(corpus.data))
+    print(*wording.lines(), sep="\n")
+    return names, wording, problems
 
 
-def load_questions(found: Path, corpus: CharCorruptionDataset) -> tuple[list[str], list[str] | None, list[list[int]]]:
-    """The questions of a file, their answers, if it has any, and their prompts. Raises InputError, naming the line."""
-    questions, answers = read_questions(found)
-    print(f"Questions: {describe(found)}: {len(questions):,}")
-    return questions, answers, encode_questions(questions, corpus.stoi, BLOCK_SIZE, found)
+class Questions(NamedTuple):
+    """The questions of a file for evaluation."""
+
+    texts: list[str]
+    answers: list[str] | None  # see questions.accepted
+    prompts: list[list[int]]  # an empty one for each question that the model cannot read
+    problems: list[str]  # what is wrong with each of these: "line 3: ..."
 
 
-def make_model(args: Namespace, corpus: CharCorruptionDataset, dropout: float = 0.1) -> GPT:
+def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
+    """The questions of a file. Raises InputError when the file is malformed."""
+    rows, prompts, problems = read_rows(found), [], []
+    for row in rows:
+        try:
+            prompts.append(encode_question(row.question, corpus.stoi, corpus.block_size, f"line {row.line}"))
+        except InputError as error:
+            prompts.append([])
+            problems.append(str(error))
+    print(f"Questions: {describe(found)}: {len(rows):,}")
+    answers = [row.answer for row in rows] if rows[0].answer else None
+    return Questions([row.question for row in rows], answers, prompts, problems)
+
+
+def missing_symbols(questions: Questions, corpus: CharCorruptionDataset) -> str:
+    """The characters of the questions and of their answers that the vocabulary lacks."""
+    answers = (right for answer in questions.answers or () for right in accepted(answer))
+    return "".join(sorted(set().union(*map(without_accents, questions.texts), *answers) - corpus.stoi.keys()))
+
+
+def warn_of_unreadable(path: Path | str, problems: Sequence[str], total: int, consequence: str) -> None:
+    """Warns on stderr of the questions that the model cannot read. `problems` says of each what is wrong."""
+    if problems:
+        warn(f"{path}: {len(problems)} of {total} questions cannot be read and {consequence}; the first: {problems[0]}")
+
+
+def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dropout: float = 0.1) -> GPT:
     """The model, newly initialised or with the parameters of --reading_params_path."""
     set_seed(args.seed)
     probabilities = dict.fromkeys(("embd_pdrop", "resid_pdrop", "attn_pdrop"), dropout)
-    model = GPT(GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities))
+    model = GPT(GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities))
+    parameters.tag_vocabulary(model, corpus.itos)
     if args.reading_params_path:
-        checkpoint.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
-        vocabulary = checkpoint.vocabulary_digest(corpus.itos)
+        parameters.load_params(model, args.reading_params_path, trust_buffers=bool(args.trust_buffers))
+        vocabulary = parameters.vocabulary_digest(corpus.itos)
         checkpoint.check_metadata(args.reading_params_path, args.variant, vocabulary)
     return model
 
@@ -66,7 +137,8 @@ def check_training_outputs(args: Namespace) -> None:
     inputs = input_files(args)
     check_writable(args.writing_params_path, *inputs)
     state = checkpoint.checkpoint_path(args.writing_params_path)
-    for path in (checkpoint.metadata_path(args.writing_params_path), state, state + checkpoint.PREVIOUS):
+    beside = (checkpoint.metadata_path(args.writing_params_path), checkpoint.final_path(args.writing_params_path))
+    for path in (*beside, state, state + checkpoint.PREVIOUS):
         check_writable(path, *inputs, args.reading_params_path)
 
 

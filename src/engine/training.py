@@ -5,27 +5,40 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
-import sys
-import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset
+from cloze import ClozeDataset, MixedDataset, pretraining_positions, views_of
 from dataset import CharCorruptionDataset, NameDataset
-from engine import checkpoint, distributed
-from engine.devices import choose_device, choose_dtype
-from engine.files import InputError, digest, find_corpus, is_main_process, naming_file, warn
-from engine.inputs import BLOCK_SIZE, check_training_outputs, load_corpus, load_finetuning, load_questions, make_model
-from engine.monitor import Monitor, RobustWriter
+from engine import checkpoint, distributed, parameters
+from engine.devices import choose_device, choose_dtype, describe_machine
+from engine.files import InputError, digest, find_corpus, is_main_process, warn
+from engine.inputs import (
+    Questions,
+    check_training_outputs,
+    find_sizes,
+    load_finetuning,
+    load_questions,
+    load_recorded_corpus,
+    make_model,
+    missing_symbols,
+    warn_of_unreadable,
+)
+from engine.monitor import Monitor
+from engine.reading import reading_of, report_reading, warn_of_positions
+from engine.resuming import extensions, is_finished, resume, should_resume
+from engine.sizes import Sizes
+from engine.stopping import graceful_shutdown, report_failures
+from engine.writer import open_writer
+from evaluation.baselines import most_frequent
 from model import GPT
-from questions import subject_starts, warn_of_unknown_wording
-from recipe import RECIPES, Phase
-from trainer import Stopped, Trainer, TrainerConfig
+from questions import subject_positions, warn_of_wording
+from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase, choose_phase
+from trainer import Trainer, TrainerConfig
+from wording import COURSE, Wording
 
 
 def train(args: Namespace) -> None:
@@ -38,72 +51,126 @@ def train(args: Namespace) -> None:
 
 def train_alone(args: Namespace) -> None:
     """`train`, while no other run writes the same file."""
-    corpus = load_corpus(args.pretrain_corpus_path)
-    names = load_finetuning(args.finetune_corpus_path, corpus) if args.function == "finetune" else None
-    phase = choose_phase(args)
-    dataset = build_dataset(phase, corpus, names)
-    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else ()
+    resumed = is_main_process() and should_resume(args)
+    sizes = find_sizes(args)
+    corpus = load_recorded_corpus(args, sizes.block_size)
+    names, wording, problems = None, COURSE, []
+    if args.function == "finetune":
+        names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
+    phase = choose_phase(args, sizes)
+    dataset = build_dataset(phase, corpus, names, wording, args.title_positions == "any")
+    evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
-    model = make_model(args, corpus, phase.dropout)
-    run = fingerprint(args, corpus, model)
+    model = make_model(args, corpus, sizes, phase.dropout)
+    run = fingerprint(args, sizes, corpus, model, dataset)
     config = trainer_config(args, phase, corpus, run)
     trainer = Trainer(model, dataset, None, config)
     first = distributed.rank() == 0
-    if first and should_resume(args, config.state_path):
-        resume(trainer, run)
-    warn_of_input(args, dataset, names)
+    before = resume(args, sizes, trainer, run) if resumed else {}
+    if distributed.broadcast(resumed and is_finished(args, trainer)):
+        print(f"{args.writing_params_path} is finished: nothing to do; a higher --max_epochs trains it further")
+        return distributed.finish()
+    run |= extensions(before, phase)
+    if views := views_of(dataset):
+        views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
+        run["title_positions"] = views.positions
+    config.run.update(run)
+    warn_of_input(args, corpus, dataset, names, wording, problems, evaluation)
+    if before:
+        print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     print(f"Model: {args.variant}, {parameters}; {trainer.device}, {run['dtype']}, seed {args.seed}", flush=True)
-    start_position = find_start_position(args, dataset)
-    writer = open_writer(args, phase, trainer.steps + 1) if first else None
-    monitor, longest = None, max(map(len, names.answers)) if names else 0
-    if writer:
-        monitor = Monitor(trainer, corpus, writer, *evaluation, start_position=start_position, longest_answer=longest)
-        trainer.config = replace(config, writer=writer, after_epoch=monitor)
-    processes = distributed.world_size()
+    known = facts(args, run, dataset, names, wording)
+    monitor = watch(args, phase, trainer, before, corpus, evaluation, wording, known) if first else None
     try:
-        with report_failures(trainer), graceful_shutdown(trainer), writer or contextlib.nullcontext():
+        writer = monitor.writer if first else contextlib.nullcontext()
+        with report_failures(trainer), graceful_shutdown(trainer), writer:
             trainer.train()
-            if writer:
-                log_hyperparameters(writer, args, phase, trainer)
+            if monitor:
+                log_results(args, phase, trainer, monitor)
     finally:
         distributed.finish()
-    if first:
-        progress = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
-        progress |= {"loss": trainer.mean_loss, "device": str(trainer.device), "processes": processes}
-        progress["first_position"] = start_position
-        if names:
-            progress["longest_answer"] = longest
-        flags = {name: value for name, value in vars(args).items() if value is not None}
-        metadata = run | progress | {"flags": flags, "versions": checkpoint.versions()}
-        checkpoint.write_metadata(args.writing_params_path, metadata)
-        checkpoint.remove_checkpoint(config.state_path)
+    if monitor:
+        record_results(args, trainer, run | known)
         print(summary(args, trainer, monitor.score))
+
+
+def facts(
+    args: Namespace, run: dict[str, Any], dataset: Dataset, names: NameDataset | None, wording: Wording
+) -> dict[str, Any]:
+    """What the metadata say of the data that `run` reads."""
+    known = {"processes": distributed.world_size(), "first_position": find_start_position(args, dataset)}
+    if names:
+        known |= {"longest_answer": max(map(len, names.answers)), "usual_answer": most_frequent(names.answers)}
+        known["wording"] = wording.record()
+    if reading := reading_of(dataset):
+        known["reading"] = reading
+        if not reading.get("viewable", 1):  # no view could be made
+            known["recipe"] = run["recipe"] | {"cloze_share": 0.0}
+    return known
+
+
+def watch(
+    args: Namespace,
+    phase: Phase,
+    trainer: Trainer,
+    before: dict[str, Any],
+    corpus: CharCorruptionDataset,
+    evaluation: Questions | None,
+    wording: Wording,
+    known: dict[str, Any],
+) -> Monitor:
+    """Lets TensorBoard follow the training, in the folder that the run already has if it is resumed (`before`)."""
+    writer, folder = open_writer(args, before, trainer.steps)
+    print(f"TensorBoard: {writer.log_dir}", flush=True)
+    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
+    monitor = Monitor(trainer, corpus, writer, *(evaluation[:3] if evaluation else ()), known=wording,
+                      start_position=known["first_position"], longest_answer=known.get("longest_answer", 0))  # fmt: skip
+    run = trainer.config.run | {"tensorboard": folder}
+    trainer.config = replace(trainer.config, writer=writer, after_epoch=monitor, run=run)
+    return monitor
+
+
+def record_results(args: Namespace, trainer: Trainer, known: dict[str, Any]) -> None:
+    """Writes the metadata of the finished parameters, `known` and more, and keeps the run's last state."""
+    results = {"steps": trainer.steps, "tokens": trainer.tokens, "seconds": round(trainer.seconds, 1)}
+    results |= {"loss": trainer.mean_loss, "device": str(trainer.device), "machine": describe_machine(trainer.device)}
+    flags = {name: value for name, value in vars(args).items() if value is not None}
+    metadata = known | results | {"flags": flags, "versions": checkpoint.versions()}
+    made = trainer.config.run | {"params": checkpoint.write_metadata(args.writing_params_path, metadata)}
+    checkpoint.finish_checkpoints(trainer.state() | {"run": made}, args.writing_params_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What is trained, how, and on what
 
 
-def choose_phase(args: Namespace) -> Phase:
-    """The recipe's phase (pretraining, finetuning, or finetuning from scratch), with the values that flags override."""
-    name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
-    phase = getattr(RECIPES[args.recipe], name)
-    lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
-    if lr is not None:  # Muon's rate changes by the same factor
-        phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
-    if args.max_epochs:
-        horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
-        phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)
-    return replace(phase, batch_size=args.batch_size or phase.batch_size)
-
-
-def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) -> None:
-    """Warns on stderr of what is probably not meant: few views, unknown wording, another recipe than in pretraining."""
-    if isinstance(dataset, ClozeDataset):
-        report_views(dataset)
+def warn_of_input(
+    args: Namespace,
+    corpus: CharCorruptionDataset,
+    dataset: Dataset,
+    names: NameDataset | None,
+    wording: Wording,
+    problems: list[str],
+    evaluation: Questions | None,
+) -> None:
+    """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
+    finetuning), unknown subjects, another recipe than in pretraining."""
+    if args.function == "pretrain":
+        report_reading(reading_of(dataset), corpus.max_chars)
     if names:
-        warn_of_unknown_wording([line.partition("\t")[0].strip() for line in names.data], args.finetune_corpus_path)
+        warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
+        warn_of_wording(names.questions, wording, args.finetune_corpus_path)
+        warn_of_positions(args, dataset)
+    missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
+    if missing:
+        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
+        wanted = shlex.quote(missing + corpus.added)
+        warn(f"{args.eval_corpus_path}: {text}; --add_symbols {wanted} adds what is missing")
+    elif evaluation:
+        warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
+    if args.reading_params_path:
+        checkpoint.warn_of_unknown_vocabulary(args.reading_params_path)
     metadata = checkpoint.read_metadata(args.reading_params_path) if args.reading_params_path else None
     flags = (metadata or {}).get("flags")
     before = flags.get("recipe") if isinstance(flags, dict) else None
@@ -112,36 +179,45 @@ def warn_of_input(args: Namespace, dataset: Dataset, names: NameDataset | None) 
         warn(f"{args.reading_params_path}: {text}")
 
 
-def build_dataset(phase: Phase, corpus: CharCorruptionDataset, names: NameDataset | None = None) -> Dataset:
+def build_dataset(
+    phase: Phase,
+    corpus: CharCorruptionDataset,
+    names: NameDataset | None = None,
+    wording: Wording = COURSE,
+    any_wording: bool = False,
+) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views."""
+    views, whose titles begin where the questions have their subjects by their `wording`. Without questions, `any_wording`
+    is for `pretraining_positions`."""
     if names is None:
-        return ClozeDataset(corpus, phase.cloze_share) if phase.cloze_share else corpus
+        if not phase.cloze_share:
+            if any_wording:
+                raise InputError("--title_positions: this recipe reads no views, so it cannot place their titles")
+            return corpus
+        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size, any_wording))
     if not phase.views:
         return names
-    documents = ClozeDataset(corpus, phase.cloze_share, answers=names.answers, answer_weight=phase.answer_weight)
+    positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
+    documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
-
-
-def report_views(dataset: ClozeDataset) -> None:
-    """Says how many documents are read as views, and warns when most are not."""
-    viewable, total = dataset.count_viewable(), len(dataset)
-    print(f"Views: of {viewable:,} of {total:,} documents; the others are span-corrupted")
-    if 2 * viewable < total:
-        text = f"only {viewable:,} of {total:,} documents begin with a title and a full stop, colon or dash, which views need"
-        warn(f"{text}; put a title in front of each, or use --recipe handout")
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
     """The position at which documents begin. For questions alone, it is the one saved with --reading_params_path."""
     if isinstance(dataset, NameDataset):
-        return checkpoint.start_position(args.reading_params_path, BLOCK_SIZE)
+        return checkpoint.start_position(args.reading_params_path, dataset.block_size)
     return dataset.start_position
 
 
 def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset, run: dict[str, Any]) -> TrainerConfig:
     """The phase and the flags as the trainer's configuration."""
-    horizon = phase.horizon_epochs * len(corpus) * BLOCK_SIZE if phase.horizon_epochs else None  # tokens
+    horizon, warmup = None, phase.warmup_tokens  # tokens
+    if phase.horizon_epochs:
+        # In pretraining a larger block reads more of each document: the schedule is stretched, and its shape stays.
+        read, usual = corpus.mean_length(corpus.block_size), corpus.mean_length(TOKENS_A_DOCUMENT)
+        stretch = read / usual if args.function == "pretrain" else 1.0
+        horizon = round(stretch * phase.horizon_epochs * len(corpus) * TOKENS_A_DOCUMENT)
+        warmup = min(round(stretch * warmup), horizon // 10)
     return TrainerConfig(
         max_epochs=phase.epochs,
         batch_size=phase.batch_size,
@@ -151,7 +227,7 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
         lr_decay=True,
         min_lr_ratio=phase.min_lr_ratio,
         linear_decay=phase.linear_decay,
-        warmup_tokens=min(phase.warmup_tokens, horizon // 10) if horizon else phase.warmup_tokens,
+        warmup_tokens=warmup,
         final_tokens=horizon,
         seed=args.seed,
         device=args.device,
@@ -169,152 +245,45 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 # What identifies the run
 
 
-def requested_run(args: Namespace) -> dict[str, Any]:
+def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
-        "recipe": choose_phase(args).record(),
+        "recipe": choose_phase(args, sizes).record(),
+        "titles": args.title_positions,
     }
 
 
-def fingerprint(args: Namespace, corpus: CharCorruptionDataset, model: GPT) -> dict[str, Any]:
+def fingerprint(
+    args: Namespace, sizes: Sizes, corpus: CharCorruptionDataset, model: GPT, dataset: Dataset
+) -> dict[str, Any]:
     """All that distinguishes one run from another. A run can be resumed only when none of it has changed."""
     shape = asdict(model.config)
     del shape["variant"]  # requested_run has it
-    return requested_run(args) | {
+    return requested_run(args, sizes) | {
         "dtype": str(choose_dtype(args.dtype or "auto", choose_device(args.device))).removeprefix("torch."),
-        "vocabulary": checkpoint.vocabulary_digest(corpus.itos),
+        "vocabulary": parameters.vocabulary_digest(corpus.itos),
+        "documents": corpus.form,
+        "symbols": corpus.added,
         "model": shape,
-        "title_positions": subject_starts(),
+        "title_positions": views.positions if (views := views_of(dataset)) else None,
     }
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Stopping and resuming
-
-
-@contextlib.contextmanager
-def graceful_shutdown(trainer: Trainer) -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C ends it at once."""
-
-    def stop(number: int, frame: object) -> None:
-        trainer.stop = number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def report_failures(trainer: Trainer) -> Iterator[None]:
-    """Ends the program with one line that says what to do, when training ends early. Process 0 says it for all."""
-
-    def end(message: str, code: int) -> None:
-        if distributed.rank() == 0:
-            print(f"run.py: {message}", file=sys.stderr)
-        sys.exit(code)
-
-    config = trainer.config
-    try:
-        yield
-    except Stopped as error:
-        code = 128 + (trainer.stop or signal.SIGTERM)  # the latter when another process received the signal
-        end(f"{error}; go on with the same command and --resume", code)
-    except FloatingPointError as error:
-        kept = f"{config.ckpt_path} is as it was; to begin anew, delete {config.state_path} and its .previous"
-        end(f"error: {error}; try a lower learning rate. {kept}", 1)
-    except InputError as error:
-        if trainer.steps < len(trainer.batches):
-            raise
-        # The run is complete, but its parameters could not be written: hours of training should not be lost.
-        raise InputError(f"{error}; {rescue(trainer.model)}, or go on from the last state with --resume") from error
-
-
-def rescue(model: GPT) -> str:
-    """Writes the parameters to the folder of temporary files. Returns a phrase that says where, or that it failed."""
-    handle, path = tempfile.mkstemp(suffix=".params")
-    os.close(handle)
-    try:
-        checkpoint.save_params(model, path)
-    except InputError:
-        os.unlink(path)
-        return "nor could the parameters be saved elsewhere: free some disk space"
-    return f"the parameters are in {path}"
-
-
-def should_resume(args: Namespace, path: str) -> bool:
-    """Whether to resume from the checkpoint at `path`. Raises InputError when there is one and --resume is missing."""
-    if args.resume:
-        return True
-    if not checkpoint.has_checkpoint(path):
-        return False
-    restarts, job = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), os.environ.get("TORCHELASTIC_RUN_ID")
-    if restarts and checkpoint.load_checkpoint(path)["run"].get("job") == job:  # torchrun has restarted its processes
-        return True
-    remains = " and ".join(filter(os.path.exists, (path, path + checkpoint.PREVIOUS)))
-    raise InputError(f"{path}: an unfinished run is here; go on with --resume, or begin anew after deleting {remains}")
-
-
-def resume(trainer: Trainer, run: dict[str, Any]) -> None:
-    """Restores the last checkpoint. Raises InputError when its run differs from `run`, in data or settings."""
-
-    def equal(one: object, other: object) -> bool:
-        try:
-            return bool(one == other)
-        except (RuntimeError, TypeError, ValueError):  # a tensor in a hostile file
-            return False
-
-    path = trainer.config.state_path
-    state = checkpoint.load_checkpoint(path)
-    if not isinstance(state["run"], dict):
-        raise InputError(f"{path}: is not a state file")
-    for name, now in run.items():
-        then = state["run"].get(name, [10] if name == "title_positions" else None)  # older checkpoints lack it
-        if equal(then, now):
-            continue
-        if isinstance(now, dict) and isinstance(then, dict):
-            name = next((key for key in now | then if not equal(then.get(key), now.get(key))), name)
-        raise InputError(f"--resume: {name} is not what it was when {path} was saved; give the same command and files")
-    with naming_file(path):
-        trainer.restore(state)
-    print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # TensorBoard, and the final message
 
 
-def tensorboard_name(args: Namespace) -> str:
-    """The name of the run's folder, as in the handouts: --tb_expt_name, the variant and both learning rates."""
-    recipe = RECIPES[args.recipe]
-    from_scratch = args.function == "finetune" and not args.reading_params_path
-    finetuning = recipe.scratch if from_scratch else recipe.finetune
-    pretrain_lr = recipe.pretrain.lr if args.pretrain_lr is None else args.pretrain_lr
-    finetune_lr = finetuning.lr if args.finetune_lr is None else args.finetune_lr
-    return f"{args.tb_expt_name}_{args.variant}_pt_lr_{pretrain_lr:f}_ft_lr_{finetune_lr:f}"
-
-
-def open_writer(args: Namespace, phase: Phase, step: int) -> RobustWriter:
-    """The run's TensorBoard writer. Entries of earlier runs in the same folder are hidden from `step` on."""
-    try:
-        writer = RobustWriter(os.path.join("expt", args.function, tensorboard_name(args)), purge_step=step)
-    except OSError as error:
-        raise InputError(f"expt: the TensorBoard log cannot be written there: {error.strerror}") from error
-    writer.add_text("recipe", "".join(f"    {name} {value}\n" for name, value in phase.record().items()))
-    return writer
-
-
-def log_hyperparameters(writer: RobustWriter, args: Namespace, phase: Phase, trainer: Trainer) -> None:
-    """A row of TensorBoard's table of runs, in which None is not allowed."""
-    settings = phase.record() | {"variant": args.variant, "seed": args.seed}
-    settings = {name: str(value) if value is None else value for name, value in settings.items()}
-    writer.add_hparams(settings, {"final/loss": trainer.mean_loss}, run_name=".")
+def log_results(args: Namespace, phase: Phase, trainer: Trainer, monitor: Monitor) -> None:
+    """The run's row in TensorBoard's table of runs."""
+    asked = {name: getattr(args, name) for name in ("variant", "recipe", "seed")}
+    metrics = {"final/dev_accuracy": None, "final/loss": trainer.mean_loss}
+    if monitor.score:
+        total, correct = monitor.score
+        metrics["final/dev_accuracy"] = correct / total
+    monitor.writer.add_table_row(asked | phase.record(), metrics, trainer.steps, first=[*asked, "lr", "muon_lr"])
 
 
 def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None) -> str:

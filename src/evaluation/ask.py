@@ -7,24 +7,26 @@ import json
 import math
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from cloze import split_title
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer
+from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_vocabulary
 from engine.devices import choose_device
-from engine.files import InputError
-from engine.inputs import BLOCK_SIZE, load_corpus, make_model
+from engine.files import InputError, warn
+from engine.inputs import find_sizes, load_recorded_corpus, make_model
+from evaluation.excerpts import excerpt
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
 from evaluation.scoring import documents_by_subject, find_answer
 from generation import BATCH, likeliest_answers
 from model import GPT
-from questions import MAX_ANSWER, TEMPLATES, encode_question, subject, template_of
+from questions import MAX_ANSWER, encode_question
+from titles import split_title
 from vocabulary import MASK, decode
+from wording import COURSE, QUESTION_MARKS, Wording
 
 ANSWERS = 5  # shown for each question
 SIMILAR = 3  # names shown for somebody of whom the model has read nothing
@@ -34,14 +36,17 @@ BAR = 20  # characters for a probability of 1
 def ask(args: Namespace) -> None:
     """Answers the questions of the command line, of a pipe (one a line), or of a prompt."""
     with contextlib.redirect_stdout(sys.stderr):  # what is read is said there, so that --json prints nothing else
-        corpus = load_corpus(args.pretrain_corpus_path)
-        model = make_model(args, corpus).to(choose_device(args.device))
+        sizes = find_sizes(args)
+        corpus = load_recorded_corpus(args, sizes.block_size)
+        model = make_model(args, corpus, sizes).to(choose_device(args.device))
     calibration = read_calibration(args.calibration_path) if args.calibration_path else None
+    warn_of_unknown_vocabulary(args.reading_params_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
-    answer = Asker(model, corpus, max_answer, calibration)
+    wording = recorded_wording(args.reading_params_path) or COURSE
+    answer = Asker(model, corpus, max_answer, calibration, wording)
     show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of
     if args.questions or not sys.stdin.isatty():
-        lines = args.questions or [line.strip() for line in sys.stdin if line.strip()]
+        lines = answer.readable(args.questions or [line.strip() for line in sys.stdin if line.strip()])
         for i in range(0, len(lines), BATCH):
             for found in answer(lines[i : i + BATCH]):
                 print(show(found), flush=True)
@@ -72,18 +77,47 @@ class Asker:
         corpus: CharCorruptionDataset,
         max_answer: int = MAX_ANSWER,
         calibration: Callable | None = None,
+        wording: Wording = COURSE,
     ):
-        """Answers have `max_answer` characters at most."""
+        """Answers have `max_answer` characters at most. `wording` is that of the questions of finetuning."""
         self.model, self.corpus, self.max_answer, self.calibration = model, corpus, max_answer, calibration
+        self.wording = wording
         self.documents_of = documents_by_subject(corpus.data)
         self.titles = list(dict.fromkeys(split_title(document)[0] for document in corpus.data))
 
     def __call__(self, lines: list[str]) -> list[dict[str, Any]]:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
-        questions = [line if template_of(line) or line.endswith("?") else TEMPLATES[0].format(line) for line in lines]
-        prompts = [encode_question(question, self.corpus.stoi, BLOCK_SIZE, question) for question in questions]
-        found = likeliest_answers(self.model, prompts, ANSWERS, self.max_answer, MASK)
+        questions = [*map(self.question, lines)]
+        found = likeliest_answers(self.model, [*map(self.prompt, questions)], ANSWERS, self.max_answer, MASK)
         return [self.describe(question, answers) for question, answers in zip(questions, found)]
+
+    def prompt(self, question: str) -> list[int]:
+        """The prompt of a question. Raises InputError when it is too long, or has a character that the corpus has not."""
+        return encode_question(question, self.corpus.stoi, self.corpus.block_size, question)
+
+    def readable(self, lines: Sequence[str]) -> list[str]:
+        """The lines that the model can read; the others are said on stderr. Raises InputError when it can read none."""
+        found, problems = [], []
+        for line in lines:
+            try:
+                self.prompt(self.question(line))
+                found.append(line)
+            except InputError as error:
+                problems.append(str(error))
+        if problems and not found:
+            raise InputError(problems[0])
+        if problems:
+            warn(
+                f"{len(problems)} of {len(lines)} questions cannot be read and get no answer; the first: {problems[0]}"
+            )
+        return found
+
+    def question(self, line: str) -> str:
+        """A name as a question by the most frequent template; what is a question already stays as it is."""
+        template = next(iter(self.wording.templates), None)
+        if template is None or self.wording.template_of(line) or line.endswith(QUESTION_MARKS):
+            return line
+        return template.before + line + template.after
 
     def describe(self, question: str, answers: Any) -> dict[str, Any]:
         """The answers to a question, and what the corpus says about its subject."""
@@ -93,9 +127,10 @@ class Asker:
         result["answers"] = [{"answer": text, "probability": math.exp(logprob)} for text, logprob in pairs]
         if self.calibration and texts:
             result["confidence"] = float(self.calibration(np.array(answers.logprobs[0])))
-        if template_of(question) is None:  # then nobody knows whom it is about
+        name = self.wording.subject(question)
+        if name is None:
             return result
-        name = subject(question)
+        result["subject"] = name
         documents = self.documents_of(name)
         result["documents"] = len(documents)
         if documents:
@@ -125,18 +160,16 @@ def text_of(found: dict[str, Any]) -> str:
     if "confidence" in found:
         lines.append(f"  calibrated confidence in the first: {100 * found['confidence']:.0f} %")
     if "documents" not in found:
-        lines.append("  The question follows none of the templates of src/questions.py, so its subject is not known.")
+        lines.append("  It is worded otherwise than the questions of finetuning, so its subject is not known.")
     elif found["documents"]:
         best = found["answers"][0]["answer"] if found["answers"] else ""
-        begin = find_answer(found["text"], subject(found["question"]), best) if found["says_so"] else -1
-        mark = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
-        text = found["text"]
-        if begin >= 0:
-            text = text[:begin] + mark[0] + best + mark[1] + text[begin + len(best) :]
-        heading = "read in pretraining" if begin >= 0 else "read in pretraining, which does not say that"
+        before, after = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")
+        pieces = excerpt(found["text"], found["subject"], {best: "said"})
+        text = "".join(before + piece + after if kind else piece for piece, kind in pieces)
+        heading = "read in pretraining" + ("" if found["says_so"] else ", which does not say that")
         lines.append(f"  {heading}: {text}")
     else:
-        lines.append(f"  Nothing was read about {subject(found['question'])}: this is a guess. Similar names:")
+        lines.append(f"  Nothing was read about {found['subject']}: this is a guess. Similar names:")
         for near in found["similar"]:
             lines.append(f"    {near['name']}{', whose document has that answer' if near['says_so'] else ''}")
     return "\n".join(lines)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from evaluation.metrics import percent
-from evaluation.scoring import Prediction
+from evaluation.metrics import accuracy_with_interval, percent
+from evaluation.scoring import NEVER, Prediction
+from questions import is_right
 
 MAX_TEMPERATURE = 100.0  # and the least is 1 / MAX_TEMPERATURE
 REGULARIZATION = 1e-4  # of log(temperature)**2, against a log-likelihood summed over the answers
@@ -86,23 +88,36 @@ def fit_calibration(log_probability: np.ndarray, right: np.ndarray) -> Calibrati
 
 def fit_on_first_half(scores: np.ndarray, predictions: Sequence[str], answers: Sequence[str]) -> Calibration:
     """The calibration by the first half of `calibration_split`; `scores` (N, 4) are from `score_answers`."""
-    half = calibration_split(len(predictions))[0]
-    right = np.array([prediction == answer for prediction, answer in zip(predictions, answers)])
-    return fit_calibration(scores[half, 0], right[half])
+    half, read = calibration_split(len(predictions))[0], scores[:, 0] > NEVER  # what was not read teaches nothing
+    chosen = half[read[half]] if read[half].any() else np.flatnonzero(read)
+    right = np.array(list(map(is_right, predictions, answers)))
+    return fit_calibration(scores[chosen, 0], right[chosen])
 
 
-def abstention_line(rows: Sequence[Prediction], calibration: Calibration) -> str:
-    """How many questions were answered, and the accuracy of these answers on questions that the calibration was not
-    fitted on."""
-    answered = sum(row.answered for row in rows)
-    line = f"Answered: {answered} out of {len(rows)}"
-    tested = range(len(rows)) if calibration.source else calibration_split(len(rows))[1]
-    kept = [rows[i] for i in tested if rows[i].answered]
-    if rows[0].answer is None:
-        return line
-    right = sum(row.correct for row in rows)
-    line += f"; without abstaining, {right} would be right ({percent(right / len(rows))})"
-    if not kept:
-        return line
-    where = "" if calibration.source else f"; in the half that the calibration was not fitted on, {len(kept)}"
-    return f"{line}{where}, of which {percent(sum(row.correct for row in kept) / len(kept))} are right"
+def tested_questions(total: int, calibration: Calibration) -> np.ndarray:
+    """The indices of those of `total` questions that the calibration was not fitted on."""
+    return np.arange(total) if calibration.source else calibration_split(total)[1]
+
+
+def abstention(rows: Sequence[Prediction], calibration: Calibration, below: float) -> dict[str, Any]:
+    """What report.json says of answering only where the confidence is not `below` a threshold."""
+    tested = [rows[i] for i in tested_questions(len(rows), calibration)]
+    kept = [row for row in tested if row.answered]
+    found: dict[str, Any] = {"below": below, "of": len(rows), "answered": sum(row.answered for row in rows)}
+    if rows[0].answer is not None:
+        found["right"] = sum(row.correct for row in rows if row.answered)
+        found["right_without_abstaining"] = sum(row.correct for row in rows)
+        found |= {"tested_on": len(tested), "tested_answered": len(kept)}
+        if kept:
+            found["when_answered"] = accuracy_with_interval(sum(row.correct for row in kept), len(kept))
+    return found
+
+
+def abstention_text(found: dict[str, Any]) -> str:
+    """For example "answered 20 of 84, 15 of these right (75.0 %); without abstaining 18 right (21.4 %)"."""
+    text, total = f"answered {found['answered']} of {found['of']}", found["of"]
+    if "right_without_abstaining" not in found:  # the questions have no answers, or the report is an older one
+        return text
+    right, without = found["right"], found["right_without_abstaining"]
+    text += f", {right} of these right ({percent(right / found['answered'])})" if found["answered"] else ""
+    return f"{text}; without abstaining {without} right ({percent(without / total)})"

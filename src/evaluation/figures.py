@@ -1,68 +1,111 @@
-"""The figures of reports, drawn by matplotlib."""
+"""The charts of reports: SVG inside the page, so that it takes the page's colours (light, dark or printed).
+
+Both axes are shares, from 0 to 100 %. A curve is named at its right end, in its own colour.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from evaluation.metrics import PRECISION
+from markupsafe import Markup, escape
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-BLUE, RED, ORANGE, GREY = "#4c72b0", "#c44e52", "#dd8452", "#999"
-MARKER_AREA = 160  # of a bin that has all answers, in square points
+WIDTH, HEIGHT = 460, 300
+LEFT, TOP, RIGHT, BOTTOM = 46, 14, 340, 252  # of the square that shows 0 to 100 %
+LINE = 14  # height of a line of text
+MAX_NAME = 15  # characters of a curve's name that are shown
+COLOURS = 8  # in the page's style sheet: c0 to c7
 
 
-def svg_uri(draw: Callable[[Axes], None]) -> str:
-    """A figure as the data URI of an SVG image; `draw` draws on matplotlib's axes."""
-    import matplotlib
-    from matplotlib.figure import Figure
+@dataclass
+class Curve:
+    """A line through points (x, y), both between 0 and 1."""
 
-    with matplotlib.rc_context({"svg.hashsalt": "report", "font.size": 9}):  # the same figure is the same file
-        figure = Figure(figsize=(4.1, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        axes.grid(color="#ddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        draw(axes)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    name: str
+    points: Sequence[Sequence[float]]
+    colour: int = 0
+    # Points with an interval: x, y, low and high end, and a text above it
+    dots: list[tuple[float, float, float, float, str]] = field(default_factory=list)
 
 
-def draw_reliability(axes: Axes, calibration: dict[str, Any]) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="ideal")
-    for name, colour, marker in (("before", RED, "o"), ("after", BLUE, "s")):
-        bins = calibration[f"bins_{name}"]
-        x, y = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
-        axes.plot(x, y, color=colour, linewidth=1.2)
-        sizes = [12 + MARKER_AREA * b["questions"] / calibration["tested_on"] for b in bins]
-        axes.scatter(x, y, sizes, color=colour, marker=marker, alpha=0.8, label=f"{name} calibration")
-    axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    for handle in axes.legend(loc="upper left").legend_handles[1:]:
-        handle.set_sizes([30])
+def x_of(share: float) -> float:
+    return round(LEFT + share * (RIGHT - LEFT), 1)
 
 
-def draw_risk(axes: Axes, curves: Sequence[tuple[str | None, dict[str, Any]]]) -> None:
-    """Risk-coverage curves, each with its label, if any."""
-    for label, curve in curves:
-        x, y = zip(*curve["points"])
-        marker = "o" if len(x) == 1 else None
-        axes.plot([100 * v for v in x], [100 * v for v in y], linewidth=1.4, marker=marker, label=label)
-    axes.axhline(100 * (1 - PRECISION), color=GREY, linewidth=1, linestyle="--")
-    axes.set(xlabel="answered, % of the questions, surest first", ylabel="wrong, % of the answered")
-    axes.set(xlim=(0, 101), ylim=(-2, 102))
-    if any(label for label, _ in curves):
-        axes.legend()
+def y_of(share: float) -> float:
+    return round(BOTTOM - share * (BOTTOM - TOP), 1)
 
 
-def draw_roc(axes: Axes, curves: dict[str, list[list[float]]]) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
-    for name, label, colour in (("right", "right or wrong", BLUE), ("seen", "seen or unseen person", ORANGE)):
-        if name in curves:
-            axes.plot(*zip(*curves[name]), color=colour, linewidth=1.4, label=label)
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.legend(loc="lower right")
+def chart(
+    curves: Sequence[Curve], x_title: str, y_title: str, guides: Sequence[tuple[str, float]] = (), diagonal: str = ""
+) -> Markup:
+    """The chart. Dashed `guides` are levels of y with a name; the `diagonal`, if it has a name, is y = x."""
+    parts = axes(x_title, y_title)
+    names = [(name, y_of(level), "muted") for name, level in guides]
+    parts += [f'<path class="guide" d="M{LEFT} {y_of(level)}H{RIGHT}"/>' for _, level in guides]
+    if diagonal:
+        parts.append(f'<path class="guide" d="M{x_of(0)} {y_of(0)}L{x_of(1)} {y_of(1)}"/>')
+        names.append((diagonal, y_of(1), "muted"))
+    for curve in curves:
+        colour = f"c{curve.colour % COLOURS}"
+        points = [f"{x_of(x)} {y_of(y)}" for x, y in curve.points]
+        if len(points) > 1:
+            parts.append(f'<path class="curve {colour}" d="M{"L".join(points)}"/>')
+        elif points:
+            parts.append(
+                f'<circle class="dot {colour}" cx="{points[0].split()[0]}" cy="{points[0].split()[1]}" r="3"/>'
+            )
+        parts += [dot(*values, colour) for values in curve.dots]
+        if points:
+            names.append((curve.name, y_of(curve.points[-1][1]), colour))
+    parts += [
+        f'<text class="name {colour}" x="{RIGHT + 8}" y="{y + 4}">{escape(shortened(name))}</text>'
+        for (name, _, colour), y in zip(names, spread([y for _, y, _ in names]))
+    ]
+    label = escape(", ".join(curve.name for curve in curves))
+    head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(y_title)}: {label}">'
+    return Markup(head + "".join(parts) + "</svg>")
+
+
+def axes(x_title: str, y_title: str) -> list[str]:
+    """The grid, its numbers, and the titles of the axes."""
+    parts = []
+    for percent in (0, 25, 50, 75, 100):
+        x, y = x_of(percent / 100), y_of(percent / 100)
+        parts.append(f'<path class="grid" d="M{LEFT} {y}H{RIGHT}M{x} {TOP}V{BOTTOM}"/>')
+        parts.append(f'<text x="{LEFT - 7}" y="{y + 4}" text-anchor="end">{percent}</text>')
+        parts.append(f'<text x="{x}" y="{BOTTOM + 17}" text-anchor="middle">{percent}</text>')
+    middle = (TOP + BOTTOM) / 2
+    parts.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{BOTTOM + 36}" text-anchor="middle">{escape(x_title)}</text>')
+    turned = f'transform="translate(12 {middle}) rotate(-90)"'
+    return [*parts, f'<text {turned} text-anchor="middle">{escape(y_title)}</text>']
+
+
+def dot(x: float, y: float, low: float, high: float, text: str, colour: str) -> str:
+    """A point with its interval and a text: above the interval, or beside the point if it has none."""
+    cx, cy = x_of(x), y_of(y)
+    circle = f'<circle class="dot {colour}" cx="{cx}" cy="{cy}" r="3.5"/>'
+    if low == high:
+        return f'{circle}<text class="count" x="{cx + 8}" y="{cy - 5}">{escape(text)}</text>'
+    bar = f'<path class="interval {colour}" d="M{cx} {y_of(low)}V{y_of(high)}"/>'
+    return f'{bar}{circle}<text class="count" x="{cx}" y="{y_of(high) - 4}" text-anchor="middle">{escape(text)}</text>'
+
+
+def shortened(name: str) -> str:
+    """A name that fits beside the chart: of a long one, the beginning and the end."""
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME // 2 - 1]}…{name[-(MAX_NAME // 2) :]}"
+
+
+def spread(heights: Sequence[float]) -> list[float]:
+    """The heights of lines of text, moved apart where they would overlap, in the same order and within the chart."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    placed, previous = [0.0] * len(heights), TOP - LINE
+    for i in order:
+        previous = placed[i] = max(heights[i], previous + LINE)
+    limit = float(HEIGHT - 8)
+    for i in reversed(order):
+        placed[i] = min(placed[i], limit)
+        limit = placed[i] - LINE
+    return [round(y, 1) for y in placed]

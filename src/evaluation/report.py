@@ -15,18 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.files import InputError, check_writable, read_text, reason, write_atomically, write_lines
-from evaluation import figures
+from engine.files import InputError, check_writable, read_text, reason, write_lines, write_text
+from evaluation import mistakes
 from evaluation.calibration import Calibration
-from evaluation.metrics import PRECISION, accuracy_with_interval, percent
-from evaluation.probes import PROBES
-from evaluation.scoring import UNKNOWN, Prediction
-from evaluation.statistics import STATISTICS, interval_text
-from evaluation.summary import summarise
-from questions import subject
+from evaluation.pages import report_page
+from evaluation.scoring import Prediction
+from evaluation.summary import Pairs, summarise
 
 FILES = ("predictions.tsv", "report.json", "report.html")
-PACKAGES = ("matplotlib", "scipy", "rapidfuzz", "jinja2")
+PACKAGES = ("scipy", "rapidfuzz", "jinja2")
 
 
 def read_report(path: Path | str) -> dict[str, Any]:
@@ -92,6 +89,7 @@ def prediction_cells(row: Prediction, abstaining: bool) -> dict[str, object]:
     if row.answer is not None:
         found = row.position is not None
         cells |= {"answer_in_document": found, "answer_position": row.position if found else ""}
+        cells["kind"] = row.kind
     if row.confidence is not None:
         cells["confidence"] = row.confidence
     return cells | ({"answered": row.answered} if abstaining else {})
@@ -114,58 +112,25 @@ def write_report(
     rows: Sequence[Prediction],
     max_chars: int,
     provenance: dict[str, str],
-    finetuning: Sequence[tuple[str, str]] | None = None,
+    finetuning: Pairs | None = None,
     calibration: Calibration | None = None,
     abstain: float | None = None,
-    probes: dict[str, tuple[int, int]] | None = None,
+    probes: dict[str, Any] | None = None,
+    usual: str | None = None,
+    documents: Sequence[str] = (),
+    phases: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Writes the three files into `folder`, which exists, and returns the statistics; see `summarise`.
 
-    `provenance` says by name what was evaluated, `probes` is from `probes.probe`. Raises InputError when a file cannot
-    be written.
+    `provenance` says by name what was evaluated, `probes` is from `probes.summarise_probes`, `documents` is the
+    pretraining corpus, `phases` is from `provenance.training_phases`. Raises InputError when a file cannot be written.
     """
-    summary = {"about": provenance} | summarise(rows, max_chars, finetuning, calibration, abstain)
-    if probes:
-        summary["probes"] = {name: accuracy_with_interval(*counts) for name, counts in probes.items()}
+    mistakes.classify(rows, [answer for _, answer in finetuning or ()], documents)
+    summary = {"about": provenance} | ({"training": [*phases]} if phases else {})
+    summary |= summarise(rows, max_chars, finetuning, calibration, abstain, usual) | (probes or {})
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    page = report_page(summary)
+    page = report_page(summary, rows)
     write_lines(os.path.join(folder, FILES[0]), prediction_lines(rows, abstain is not None))
-    write_atomically(os.path.join(folder, FILES[1]), text.encode())
-    write_atomically(os.path.join(folder, FILES[2]), page.encode())
+    write_text(os.path.join(folder, FILES[1]), text)
+    write_text(os.path.join(folder, FILES[2]), page)
     return summary
-
-
-def report_page(summary: dict[str, Any]) -> str:
-    """report.html, from what report.json holds."""
-    pictures = {}
-    if "tested_on" in summary.get("calibration", {}):
-        pictures["reliability"] = figures.svg_uri(lambda axes: figures.draw_reliability(axes, summary["calibration"]))
-    if "risk_coverage" in summary:
-        pictures["risk"] = figures.svg_uri(lambda axes: figures.draw_risk(axes, [(None, summary["risk_coverage"])]))
-    if "roc" in summary:
-        pictures["roc"] = figures.svg_uri(lambda axes: figures.draw_roc(axes, summary["roc"]))
-    statistics = [(s.header, s.text(summary), s.legend) for s in STATISTICS if s.value(summary) is not None]
-    return render(
-        "report.html.j2", title=title_of(summary), summary=summary, figures=pictures, statistics=statistics,
-        probes=PROBES, precision=PRECISION, unknown=UNKNOWN,
-    )  # fmt: skip
-
-
-def title_of(summary: dict[str, Any]) -> str:
-    """The main result in a few words: "rope on birth_dev: 402 of 500 right"."""
-    about, n = summary.get("about", {}), summary["questions"]
-    questions = re.sub(r" \([\d,]+ bytes, sha256 \w+\)$", "", str(about.get("questions", "questions")))
-    result = f"{summary['accuracy']['right']} of {n} right" if "accuracy" in summary else f"{n} answers"
-    return f"{about.get('variant', 'a model')} on {Path(questions).stem}: {result}"
-
-
-def render(template: str, **context: Any) -> str:
-    """A page from a template of this folder; all text is escaped. Raises jinja2.UndefinedError when a key is missing."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters |= {"percent": percent, "interval": interval_text, "subject": subject}
-    return environment.get_template(template).render(**context).strip() + "\n"

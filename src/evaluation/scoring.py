@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.files import InputError
-from questions import subject
+from questions import accepted, is_right
+from titles import split_title
+from vocabulary import without_accents
+from wording import COURSE, Wording
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only `score_answers` needs it
     from evaluation.calibration import Calibration
     from model import GPT
 
 SCORE_BATCH = 128  # answers scored at once
+NEVER = -1000.0  # log-probability of an answer to a question that the model cannot read
 UNKNOWN = "unknown"  # written instead of an answer whose confidence is too low
 
 
@@ -29,15 +33,15 @@ def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]]
 
     The columns are the log-probability (natural) of the answer with the stop token, the mean and the least
     probability of one of these tokens, and the entropy (bits) of the first token's distribution. A stop token that
-    does not fit in the block is not counted. The model is in the same mode (training or not) afterwards. Raises
+    does not fit in the block is not counted. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The model is in the same mode (training or not) afterwards. Raises
     InputError when a probability is not finite.
     """
     import torch
 
     block_size, device = model.get_block_size(), model.head.weight.device
     sequences = [prompt + answer + [stop_token] for prompt, answer in zip(prompts, answers)]
-    by_length = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-    scores = np.empty((len(sequences), 4))
+    by_length = sorted((i for i, prompt in enumerate(prompts) if prompt), key=lambda i: len(sequences[i]))
+    scores = np.tile([NEVER, 0.0, 0.0, 0.0], (len(sequences), 1))
     was_training = model.training
     model.eval()
     with torch.no_grad():
@@ -66,20 +70,37 @@ class Prediction:
 
     question: str
     prediction: str
-    answer: str | None  # the right one; None when the file of questions has no answers
+    answer: str | None  # right ones (see questions.accepted); None when the file of questions has no answers
     log_probability: float  # of the prediction and the MASK after it, natural logarithm
     mean_probability: float  # of their tokens
     min_probability: float
     entropy: float  # of the first character's distribution, bits
     in_corpus: bool  # whether the person's name occurs anywhere in the pretraining corpus
     documents: int  # how many documents of the corpus begin with the name
-    position: int | None  # where the right answer begins in these documents, in characters from 0; the least of several
+    position: int | None  # where a right answer begins in these documents, in characters from 0; the least of several
     confidence: float | None = None  # calibrated, 0 to 1
     answered: bool = True  # False when UNKNOWN is written instead of the prediction
+    subject: str | None = None  # whom the question is about; None when that is not known
+    template: str | None = None  # how it is worded: "Where was … born?"; None when it follows no known template
+    texts: Sequence[str] = ()  # the documents about the subject
+    alternatives: Sequence[tuple[str, float]] = ()  # the likeliest answers with their probabilities, likeliest first
+    kind: str = ""  # which of mistakes.KINDS it is; "" when there is no right answer
+
+    @property
+    def probability(self) -> float:
+        return math.exp(self.log_probability)
+
+    @property
+    def right_answers(self) -> list[str]:
+        return [] if self.answer is None else accepted(self.answer)
+
+    def accepts(self, text: str) -> bool:
+        """Whether `text` is a right answer."""
+        return self.answer is not None and is_right(text, self.answer)
 
     @property
     def correct(self) -> bool:
-        return self.prediction == self.answer
+        return self.accepts(self.prediction)
 
 
 def find_phrase(text: str, phrase: str, start: int = 0) -> int:
@@ -101,7 +122,8 @@ def find_answer(document: str, name: str, answer: str) -> int:
 
 def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]:
     """A function from a name to the documents that have it as their title: that begin with it, and then have a full
-    stop or other punctuation that can end a title (see cloze.split_title)."""
+    stop or other punctuation that can end a title (see cloze.split_title). A name without accents, "Zo Lund", is looked
+    for among the titles without accents if it is no title itself."""
 
     def first_word(text: str) -> str:
         return re.split(r"[ \t]", text, maxsplit=1)[0].rstrip(".?!:")
@@ -113,12 +135,17 @@ def documents_by_subject(documents: Sequence[str]) -> Callable[[str], list[str]]
         )
 
     by_first_word: dict[str, list[str]] = {}  # an index, so that no name is compared with every document
+    without: dict[str, list[str]] = {}  # documents with accents in their title, by that without accents
     for document in documents:
         by_first_word.setdefault(first_word(document), []).append(document)
+        title, body = split_title(document)
+        if body and not title.isascii():
+            without.setdefault(without_accents(title), []).append(document)
 
     def documents_of(name: str) -> list[str]:
         candidates = by_first_word.get(first_word(name), []) if name else []
-        return [document for document in candidates if document.startswith(endings(name))]
+        found = [document for document in candidates if document.startswith(endings(name))]
+        return found or without.get(name, [])
 
     return documents_of
 
@@ -131,31 +158,38 @@ def predictions_of(
     documents: Sequence[str],
     calibration: Calibration | None = None,
     abstain: float | None = None,
+    wording: Wording = COURSE,
 ) -> list[Prediction]:
     """A Prediction for each of N questions.
 
     `scores` (N, 4) are from `score_answers`, `documents` is the pretraining corpus. Without a calibration there are no
-    confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered.
+    confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered. `wording` tells whom
+    the questions are about.
     """
     confidence = calibration(scores[:, 0]) if calibration else None
     documents_of = documents_by_subject(documents)
     corpus = "\n".join(documents)
     rows = []
     for i, question in enumerate(questions):
-        name = subject(question)
-        own = documents_of(name)
-        positions = [] if answers is None else [find_answer(document, name, answers[i]) for document in own]
+        template = wording.template_of(question)
+        name = template.subject(question) if template else None
+        own = documents_of(name) if name else []
+        right = [] if answers is None else accepted(answers[i])
+        positions = [find_answer(document, name, answer) for document in own for answer in right]
         rows.append(
             Prediction(
                 question,
                 predictions[i],
                 None if answers is None else answers[i],
                 *map(float, scores[i]),
-                in_corpus=bool(own) or find_phrase(corpus, name) >= 0,
+                in_corpus=bool(own) or find_phrase(corpus, name or "") >= 0,
                 documents=len(own),
                 position=min((position for position in positions if position >= 0), default=None),
                 confidence=None if confidence is None else float(confidence[i]),
                 answered=confidence is None or abstain is None or bool(confidence[i] >= abstain),
+                subject=name,
+                template=str(template) if template else None,
+                texts=own,
             )
         )
     return rows

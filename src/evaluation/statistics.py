@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.baselines import BASELINES
+from evaluation.baselines import ALWAYS, BY_NAME
 from evaluation.metrics import PRECISION, RELIABILITY_BINS, percent
 from evaluation.scoring import Prediction
 
@@ -29,7 +29,7 @@ class Statistic:
     because the questions have no answers. Without it, `summary.summarise` puts the value into the report.
     """
 
-    key: str  # where it is in report.json; a dot leads into a nested object
+    key: str  # where it is in report.json; a dot leads into a nested object, and "*" stands for the rest of a name
     header: str  # of its column
     form: str | Callable[[Any], str]  # a format specification, or a function from the value to the text
     legend: str  # what the number means
@@ -39,6 +39,8 @@ class Statistic:
         """The value in a report, None when it has none."""
         found: Any = report
         for name in self.key.split("."):
+            if found is not None and name.endswith("*"):
+                name = next((key for key in found if key.startswith(name[:-1])), name)
             found = None if found is None else found.get(name)
         return found
 
@@ -59,23 +61,41 @@ STATISTICS = [
     Statistic("questions", "questions", "d", "how many questions were asked"),
     Statistic("accuracy.accuracy", "right", ".1%", "share of the answers that are right"),
     Statistic("accuracy", "95 % interval", interval_text, "Wilson score interval of that share"),
-    Statistic(f"baselines.{BASELINES[0]}.accuracy", "London", ".1%", "accuracy of always answering London"),
-    Statistic(f"baselines.{BASELINES[1]}.accuracy", "by name", ".1%", "accuracy of naive Bayes, which knows only names"),
+    Statistic("top.3.accuracy", "in top 3", ".1%", "share of the questions whose right answer is among the 3 likeliest"),
+    Statistic("top.5.accuracy", "in top 5", ".1%", "share of the questions whose right answer is among the 5 likeliest"),
     Statistic(
-        "calibration.ece_before", "ECE", ".3f",
-        f"expected calibration error of the sequence probability, in {RELIABILITY_BINS} bins; lower is better",
+        f"baselines.{ALWAYS}*.accuracy", "always the same", ".1%",
+        "accuracy of always giving the most frequent answer of finetuning",
     ),
-    Statistic("calibration.ece_after", "calibrated", ".3f", "expected calibration error after calibration, on questions that it was not fitted on"),
-    Statistic("risk_coverage.area", "risk area", ".3f", "area under the risk-coverage curve; lower is better"),
     Statistic(
-        "answerable", f"at {100 * PRECISION:.0f} %", lambda found: f"{found['answered']} of {found['of']}",
+        f"baselines.{BY_NAME}.accuracy", "from the name", ".1%",
+        "accuracy of guessing from the name alone, by naive Bayes on the finetuning questions",
+    ),
+    Statistic(
+        "calibration.ece_before", "calibration error", ".3f",
+        f"expected calibration error: how far the model's probability is from the share of right answers, in "
+        f"{RELIABILITY_BINS} bins; lower is better",
+    ),
+    Statistic("calibration.ece_after", "once calibrated", ".3f", "the same after calibration, on questions that it was not fitted on"),
+    Statistic(
+        "risk_coverage.area", "wrong, surest first", ".3f",
+        "share of wrong answers among the k surest, averaged over k (area under the risk-coverage curve); lower is better",
+    ),
+    Statistic(
+        "answerable", f"answered at {100 * PRECISION:.0f} %", lambda found: f"{found['answered']} of {found['of']}",
         f"questions that can be answered, the most probable answers first, with {100 * PRECISION:.0f} % right; the "
         "threshold is chosen with the right answers known",
     ),
-    Statistic("auroc.right", "AUROC right", ".3f", "how well the probability tells right from wrong answers; chance: 0.5"),
-    Statistic("auroc.seen", "AUROC seen", ".3f", "how well the probability tells people with a document from people without"),
     Statistic(
-        "nearest.share", "nearest", ".1%",
+        "auroc.right", "right above wrong", ".3f",
+        "how often a right answer is more probable than a wrong one (AUROC); 0.5 is chance",
+    ),
+    Statistic(
+        "auroc.seen", "read above unread", ".3f",
+        "how often the answer about somebody with a document is more probable than about somebody without (AUROC)",
+    ),
+    Statistic(
+        "nearest.share", "nearest name's", ".1%",
         "share of the wrong answers that equal the answer of the nearest name in the finetuning questions",
     ),
 ]  # fmt: skip

@@ -12,19 +12,26 @@ from typing import Any
 import numpy as np
 
 from evaluation import metrics
-from evaluation.baselines import BASELINES, LONDON, guess_by_name
-from evaluation.calibration import Calibration, calibration_split
+from evaluation.baselines import ALWAYS, BY_NAME, guess_by_name, most_frequent
+from evaluation.calibration import Calibration, abstention, calibration_split, tested_questions
+from evaluation.excerpts import choose_document
 from evaluation.metrics import accuracy_with_interval
+from evaluation.mistakes import mistakes_of
 from evaluation.scoring import Prediction
 from evaluation.statistics import add_statistics
-from questions import subject
+from questions import accepted, is_right
 
 EXAMPLES = 10  # right answers shown, and as many wrong ones
 NEAREST = 3  # names shown with each
+TOP = (1, 3, 5)  # how many of the likeliest answers are looked at
+MIN_CLASS = 10  # right and wrong answers, or people read about and others, without which an AUROC is mostly chance
 CURVE_POINTS = 501  # of a curve at most, so that many questions do not make a large file
 FREQUENCIES = {"never": 0, "once": 1, "2 to 4 times": 4, "5 to 19 times": 19, "20 times or more": math.inf}
 
-Pairs = Sequence[tuple[str, str]]  # questions and their answers
+OTHER_WORDING, NO_SUBJECT = "another wording", "the subject is not known"  # groups of questions
+
+Pairs = Sequence[tuple[str | None, str]]  # whom the questions of finetuning are about, and their answers
+Named = Sequence[tuple[str, str]]  # those of which that is known
 
 
 def summarise(
@@ -33,43 +40,45 @@ def summarise(
     finetuning: Pairs | None = None,
     calibration: Calibration | None = None,
     abstain: float | None = None,
+    usual: str | None = None,
 ) -> dict[str, Any]:
     """The statistics of one or more predictions, ready for report.json.
 
     `max_chars` is how many characters of a document span corruption reads. Without the `finetuning` questions there is
-    no naive Bayes, no frequency of places and no nearest name. `abstain` is the confidence below which the rows are
-    marked as not answered.
+    no naive Bayes, no frequency of places and no nearest name; their most frequent answer is then `usual`, if that is
+    known. `abstain` is the confidence below which the rows are marked as not answered. What needs the subjects of the
+    questions is left out when none is known.
     """
     logp = np.array([row.log_probability for row in rows])
     right = np.array([row.correct for row in rows])
     seen = np.array([row.documents > 0 for row in rows])  # a name that occurs only as someone's parent is not seen
+    known = np.array([row.subject is not None for row in rows])
     quartiles = zip(("lower quartile", "median", "upper quartile"), np.quantile(np.exp(logp), (0.25, 0.5, 0.75)))
     summary: dict[str, Any] = {
         "questions": len(rows),
+        "subjects_known": int(known.sum()),
         "seen_people": int(seen.sum()),
         "sequence_probability": {name: float(value) for name, value in quartiles},
     }
     if calibration:
         summary["calibration"] = asdict(calibration)
-    if abstain is not None:
-        summary["abstain"] = {"below": abstain, "answered": sum(row.answered for row in rows)}
+    if abstain is not None and calibration:
+        summary["abstain"] = abstention(rows, calibration, abstain)
     has_answers = rows[0].answer is not None
     if has_answers:
-        summary |= accuracy_of(rows, right, seen, max_chars, finetuning) | selection_of(logp, right)
-    if has_answers and calibration:
-        tested = np.arange(len(rows)) if calibration.source else calibration_split(len(rows))[1]
-        if len(tested):
-            summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
-        if abstain is not None:
-            kept = [i for i in tested if rows[i].answered]
-            summary["abstain"] |= {"tested_on": len(tested), "tested_answered": len(kept)}
-            if kept:
-                summary["abstain"]["when_answered"] = accuracy_with_interval(right[kept].sum(), len(kept))
-    summary |= discrimination_of(logp, {"seen": seen} | ({"right": right} if has_answers else {}))
+        usual = most_frequent([answer for _, answer in finetuning]) if finetuning else usual
+        summary |= accuracy_of(rows, right, max_chars, finetuning, usual) | selection_of(logp, right)
+        summary |= top_of(rows) | ({"mistakes": mistakes_of(rows)} if rows[0].kind else {})
+    if has_answers and calibration and len(tested := tested_questions(len(rows), calibration)):
+        summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
+    labels = {"seen": (logp[known], seen[known])} | ({"right": (logp, right)} if has_answers else {})
+    summary |= discrimination_of(labels)
+    named = [(name, answer) for name, answer in finetuning or () if name is not None]
     kinds = {"right": right, "wrong": ~right} if has_answers else {"all": np.full(len(rows), True)}
-    summary["examples"] = examples_of(rows, logp, kinds, finetuning or ())
-    if has_answers and finetuning and not right.all():
-        summary["nearest"] = nearest_of([row for row in rows if not row.correct], finetuning)
+    summary["examples"] = examples_of(rows, logp, kinds, named)
+    wrong = [row for row in rows if not row.correct and row.subject is not None]
+    if has_answers and named and wrong:
+        summary["nearest"] = nearest_of(wrong, named)
     add_statistics(summary, rows)
     return summary
 
@@ -88,35 +97,68 @@ def position_groups(rows: Sequence[Prediction], max_chars: int) -> tuple[list[st
     beyond, absent, none = f"beyond character {max_chars - 1}", "not in the document", "there is no document"
 
     def group(row: Prediction) -> str:
+        if row.subject is None:
+            return NO_SUBJECT
         if row.position is None:
             return absent if row.documents else none
-        if row.position + len(row.answer or "") > max_chars:
+        if row.position + min(map(len, accepted(row.answer or ""))) > max_chars:
             return beyond
         return next(name for name, limit in zip(quarters, limits[1:]) if row.position < limit)
 
-    return [group(row) for row in rows], [*quarters, beyond, absent, none]
+    return [group(row) for row in rows], [*quarters, beyond, absent, none, NO_SUBJECT]
 
 
 def frequency_groups(rows: Sequence[Prediction], places: Counter[str]) -> tuple[list[str], list[str]]:
-    """The group of each row by how often its answer is among the finetuning answers, and all groups in order."""
-    counts = [places[row.answer or ""] for row in rows]
+    """The group of each row by how often its answer is among the finetuning answers (of several, the most frequent), and all
+    groups in order."""
+    counts = [max(places[answer] for answer in accepted(row.answer or "")) for row in rows]
     return [next(name for name, most in FREQUENCIES.items() if n <= most) for n in counts], list(FREQUENCIES)
 
 
+def template_groups(rows: Sequence[Prediction]) -> tuple[list[str], list[str]]:
+    """The group of each row by the wording of its question, and all groups, the most frequent first."""
+    names = [OTHER_WORDING if row.template is None else row.template for row in rows]
+    order = [name for name, _ in Counter(names).most_common() if name != OTHER_WORDING]
+    return names, [*order, OTHER_WORDING]
+
+
 def accuracy_of(
-    rows: Sequence[Prediction], right: np.ndarray, seen: np.ndarray, max_chars: int, finetuning: Pairs | None
+    rows: Sequence[Prediction], right: np.ndarray, max_chars: int, finetuning: Pairs | None, usual: str | None
 ) -> dict[str, Any]:
     """The accuracy of all answers, of the baselines, and of groups of the questions."""
-    answers = [row.answer for row in rows]
-    baselines = {BASELINES[0]: accuracy_with_interval(answers.count(LONDON), len(rows))}
-    tables = {"position": position_groups(rows, max_chars)}
+    answers, names = [row.answer or "" for row in rows], [row.subject for row in rows]
+    baselines, tables = {}, {}
+    if usual is not None:
+        baselines[ALWAYS + usual] = accuracy_with_interval(sum(is_right(usual, a) for a in answers), len(rows))
+    templates, order = template_groups(rows)
+    if len(set(templates)) > 1:
+        tables["template"] = templates, order
+    if any(names):
+        tables["position"] = position_groups(rows, max_chars)
     if finetuning:
-        guesses = guess_by_name(finetuning, [row.question for row in rows])
-        baselines[BASELINES[1]] = accuracy_with_interval(sum(a == b for a, b in zip(guesses, answers)), len(rows))
+        if any(names) and any(name for name, _ in finetuning):
+            guesses = guess_by_name(finetuning, names)
+            baselines[BY_NAME] = accuracy_with_interval(sum(map(is_right, guesses, answers)), len(rows))
         tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
-    tables["seen"] = (["yes" if flag else "no" for flag in seen], ["yes", "no"])
+    if any(names):
+        seen = ["yes" if row.documents else "no" if row.subject else NO_SUBJECT for row in rows]
+        tables["seen"] = seen, ["yes", "no", NO_SUBJECT]
     by = {name: accuracy_by_group(names, right, order) for name, (names, order) in tables.items()}
     return {"accuracy": accuracy_with_interval(right.sum(), len(rows)), "baselines": baselines, "by": by}
+
+
+def top_of(rows: Sequence[Prediction]) -> dict[str, Any]:
+    """How often the right answer is among the k likeliest ones, of the questions whose alternatives are known; and how
+    many of these got an answer that is not the likeliest, because it was written character by character."""
+    known = [row for row in rows if row.alternatives]
+    if not known:
+        return {}
+    counts = {k: sum(any(row.accepts(text) for text, _ in row.alternatives[:k]) for row in known) for k in TOP}
+    differs = sum(row.alternatives[0][0] != row.prediction for row in known)
+    return {
+        "top": {str(k): accuracy_with_interval(n, len(known)) for k, n in counts.items()},
+        "greedy_differs": differs,
+    }
 
 
 def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
@@ -143,8 +185,13 @@ def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """How well probabilities and confidences agree with accuracy, on questions that the calibration was not fitted on."""
     before, after = np.exp(logp), calibration(logp)
+    surer = np.argsort(-logp, kind="stable")[: len(logp) // 2]
     return {
         "tested_on": len(right),
+        "tested_right": int(right.sum()),
+        "surer_half": {"questions": len(surer), "right": int(right[surer].sum())},
+        "mean_before": float(before.mean()),
+        "mean_after": float(after.mean()),
         "ece_before": metrics.expected_calibration_error(before, right),
         "ece_after": metrics.expected_calibration_error(after, right),
         "bins_before": metrics.reliability_bins(before, right),
@@ -152,11 +199,12 @@ def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray
     }
 
 
-def discrimination_of(logp: np.ndarray, labels: dict[str, np.ndarray]) -> dict[str, Any]:
-    """AUROC and ROC curve of the probability for each of the labels that has both classes."""
-    areas = {name: metrics.auroc(logp, label) for name, label in labels.items()}
-    areas = {name: area for name, area in areas.items() if area is not None}
-    curves = {name: curve_points(metrics.roc(logp, labels[name])) for name in areas}
+def discrimination_of(labels: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+    """AUROC and ROC curve of the probability for each label that has at least MIN_CLASS of both classes. A label is
+    log-probabilities (M,) and flags (M,)."""
+    enough = {name: pair for name, pair in labels.items() if min(pair[1].sum(), (~pair[1]).sum()) >= MIN_CLASS}
+    areas = {name: metrics.auroc(*pair) for name, pair in enough.items()}
+    curves = {name: curve_points(metrics.roc(*pair)) for name, pair in enough.items()}
     return {"auroc": areas, "roc": curves} if areas else {}
 
 
@@ -171,33 +219,37 @@ def curve_points(points: np.ndarray) -> list[list[float]]:
 
 
 def examples_of(
-    rows: Sequence[Prediction], logp: np.ndarray, kinds: dict[str, np.ndarray], finetuning: Pairs
+    rows: Sequence[Prediction], logp: np.ndarray, kinds: dict[str, np.ndarray], finetuning: Named
 ) -> dict[str, list[dict[str, Any]]]:
     """A few answers of each kind, from the most to the least probable; `kinds` has N flags by name."""
-    names, examples = [subject(question) for question, _ in finetuning], {}
+    examples = {}
     for kind, flags in kinds.items():
         which = np.flatnonzero(flags)
         chosen = evenly_spaced(which[np.argsort(-logp[which], kind="stable")], 2 * EXAMPLES // len(kinds))
         if len(chosen):
-            examples[kind] = [example(rows[i], names, finetuning) for i in chosen]
+            examples[kind] = [example(rows[i], finetuning) for i in chosen]
     return examples
 
 
-def example(row: Prediction, names: Sequence[str], finetuning: Pairs) -> dict[str, Any]:
+def example(row: Prediction, finetuning: Named) -> dict[str, Any]:
     """One answer, with the finetuning questions about the nearest names."""
-    entry = {"question": row.question, "prediction": row.prediction, "answer": row.answer}
+    entry = {"question": row.question, "subject": row.subject, "prediction": row.prediction, "answer": row.answer}
     entry |= {"probability": math.exp(row.log_probability), "confidence": row.confidence, "seen": row.documents > 0}
-    if finetuning:
-        nearest = metrics.nearest_names([subject(row.question)], names, NEAREST)[0]
-        entry["nearest"] = [{"name": names[i], "answer": finetuning[i][1]} for i in nearest]
+    entry["kind"] = row.kind or None
+    if row.alternatives:
+        entry["alternatives"] = [
+            {"answer": text, "probability": p, "right": row.accepts(text)} for text, p in row.alternatives
+        ]
+    entry["document"] = choose_document(row.texts, row.subject or "", [*row.right_answers, row.prediction])
+    if finetuning and row.subject is not None:
+        nearest = metrics.nearest_names([row.subject], [name for name, _ in finetuning], NEAREST)[0]
+        entry["nearest"] = [{"name": finetuning[i][0], "answer": finetuning[i][1]} for i in nearest]
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def nearest_of(wrong: Sequence[Prediction], finetuning: Pairs) -> dict[str, Any]:
+def nearest_of(wrong: Sequence[Prediction], finetuning: Named) -> dict[str, Any]:
     """How many wrong answers are the answer of the finetuning question with the nearest name."""
-    nearest = metrics.nearest_names(
-        [subject(row.question) for row in wrong], [subject(question) for question, _ in finetuning]
-    )
+    nearest = metrics.nearest_names([row.subject or "" for row in wrong], [name for name, _ in finetuning])
     same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
     places = Counter(answer for _, answer in finetuning)
     chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)

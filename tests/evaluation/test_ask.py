@@ -12,9 +12,9 @@ import torch
 from commands import PEOPLE, execute
 
 from dataset import NameDataset
-from engine.checkpoint import save_params
 from engine.files import ROOT
 from engine.inputs import load_corpus
+from engine.parameters import save_params, tag_vocabulary
 from model import GPT, GPTConfig
 from trainer import Trainer, TrainerConfig
 
@@ -33,6 +33,7 @@ def learned(tmp_path_factory):
         names = NameDataset(corpus, "\n".join(f"Where was {name} born?\t{place}" for name, place in PEOPLE))
         settings = TrainerConfig(max_epochs=120, batch_size=12, learning_rate=1e-2, device="cpu", dtype="float32")
         Trainer(model, names, None, settings).train()
+        tag_vocabulary(model, corpus.itos)
         save_params(model, "model")
         return Path("model").resolve()
 
@@ -40,8 +41,6 @@ def learned(tmp_path_factory):
 @pytest.fixture
 def ask(learned, folder, monkeypatch):
     """Runs the command on that model; the rest of the command line is given."""
-    shape = {"n_layer": 2, "n_head": 2, "n_embd": 32}
-    monkeypatch.setattr("engine.inputs.GPTConfig", lambda *a, **kw: GPTConfig(*a, **shape, **kw))
     command = ("ask", "rope", "wiki.txt", "--reading_params_path", learned)
     return lambda *words: execute(monkeypatch, *command, *words)
 
@@ -69,7 +68,7 @@ def test_somebody_of_whom_nothing_was_read(ask, capsys):
 
 def test_a_question_without_a_template(ask, capsys):
     assert ask("Was Ada Kern born?") == 0
-    assert "follows none of the templates" in capsys.readouterr().out
+    assert "It is worded otherwise than the questions of finetuning" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("given", ["--json Where was Ada Kern born?", "--json"])
@@ -101,17 +100,26 @@ def test_bad_questions_are_one_line(question, ask, capsys):
     assert err[-1].startswith("run.py: error: ") and len(err) == 2  # the first says what the corpus is
 
 
+def test_a_bad_question_does_not_keep_the_others_from_their_answers(ask, monkeypatch, capsys):
+    asked = "Where was Q born?\nWhere was Ada Kern born?\nWhere was " + 30 * "Ada " + "born?\nBob Muir\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(asked))
+    assert ask("--json") == 0
+    out, err = capsys.readouterr()
+    questions = [json.loads(line)["question"] for line in out.splitlines()]
+    assert questions == ["Where was Ada Kern born?", "Where was Bob Muir born?"]
+    assert err.splitlines()[-1] == ("warning: 2 of 4 questions cannot be read and get no answer; the first: Where was Q born?: "
+                                    "the character 'Q' does not occur in the pretraining corpus")  # fmt: skip
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals here")
 def test_the_prompt(learned, folder, monkeypatch):
     """On a terminal: questions are asked for, a bad one does not end it, an empty line does."""
     import pty
 
-    shape = "dict(n_layer=2, n_head=2, n_embd=32)"
     program = f"""
 import sys; sys.path.insert(0, {str(ROOT / "src")!r})
-import engine.inputs, functools, run
+import run
 from engine.cli import run_main
-engine.inputs.GPTConfig = functools.partial(engine.inputs.GPTConfig, **{shape})
 sys.argv = ["run.py", "ask", "rope", "wiki.txt", "--reading_params_path", {str(learned)!r}]
 run_main(run.main)
 """

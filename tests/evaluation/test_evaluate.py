@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import torch
 from answers import check_page
 from commands import PEOPLE, contents, execute
 
-from engine.checkpoint import save_params
 from engine.inputs import load_corpus
+from engine.parameters import load_params, save_params, tag_vocabulary
 from evaluation import report
 from evaluation.probes import PROBES
+from generation import likeliest_answers
 from model import GPT, GPTConfig
+from questions import encode_question
+from vocabulary import MASK, decode
 
 
 @pytest.fixture
@@ -22,7 +26,10 @@ def folder(folder):
     questions = [f"Where was {name} born?\t{place}\n" for name, place in PEOPLE]
     Path("birth_dev.tsv").write_text("".join(questions[4:]), encoding="utf-8")
     torch.manual_seed(0)
-    save_params(GPT(GPTConfig(load_corpus("wiki.txt").vocab_size, 128)), "model")
+    corpus = load_corpus("wiki.txt")
+    model = GPT(GPTConfig(corpus.vocab_size, 128))
+    tag_vocabulary(model, corpus.itos)
+    save_params(model, "model")
     return folder
 
 
@@ -54,12 +61,38 @@ def test_evaluate_with_a_report(folder, monkeypatch, capsys):
         assert int(row["answer_position"]) == f"{name}. {name} was born in {place} ?".index(place)
         assert float(row["log_probability"]) < 0 <= float(row["first_entropy_bits"])
         assert 0 < float(row["min_probability"]) <= float(row["mean_probability"]) <= 1
-    check_page(Path("new/r/report.html").read_text("utf-8"), 2)
+    check_page(Path("new/r/report.html").read_text("utf-8"), 1)
     summary = report.read_report("new/r/report.json")
     assert "model (" in summary["about"]["parameters"]
     assert set(summary["by"]) == {"position", "frequency", "seen"} and len(summary["baselines"]) == 2
     assert set(summary["probes"]) == set(PROBES)
     assert all(counts["questions"] == len(PEOPLE) - 4 for counts in summary["probes"].values())
+    check_what_a_report_shows(summary, rows)
+
+
+def check_what_a_report_shows(summary, rows):
+    """The likeliest answers, the kinds of mistakes and the probes' example, against the same computed one by one."""
+    corpus = load_corpus("wiki.txt")
+    model = GPT(GPTConfig(corpus.vocab_size, 128))
+    load_params(model, "model")
+    ranks = []
+    for row in rows:
+        prompt = encode_question(row["question"], corpus.stoi, 128, "")
+        (found,) = likeliest_answers(model, [prompt], 5, 32, MASK)
+        texts = [decode(tokens, corpus.itos).replace("\n", " ") for tokens in found.tokens]
+        ranks.append(texts.index(row["answer"]) if row["answer"] in texts else 9)
+        shown = [entry for entry in summary["examples"].get("wrong", []) if entry["question"] == row["question"]]
+        for entry in shown:
+            assert [each["answer"] for each in entry["alternatives"]] == texts
+            assert entry["document"] == next(text for text in corpus.data if text.startswith(entry["subject"] + "."))
+    assert {k: found["right"] for k, found in summary["top"].items()} == {
+        k: sum(rank < int(k) for rank in ranks) for k in ("1", "3", "5")}  # fmt: skip
+    kinds = {kind: found["questions"] for kind, found in summary["mistakes"]["kinds"].items() if found["questions"]}
+    assert kinds == Counter(row["kind"] for row in rows)
+    for name in PROBES:
+        case = summary["probe_example"][name]
+        assert case["passed"] == (case["said"] == case["expected"])
+    assert summary["probe_example"]["question"]["prompt"].endswith("born?⁇")
 
 
 def test_without_finetuning_questions_or_answers(folder, monkeypatch, capsys):
@@ -67,7 +100,7 @@ def test_without_finetuning_questions_or_answers(folder, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert len([line for line in out.splitlines() if "--finetune_corpus_path" in line]) == 1
     summary = report.read_report("r/report.json")
-    assert "nearest" not in summary and "frequency" not in summary["by"] and len(summary["baselines"]) == 1
+    assert "nearest" not in summary and "frequency" not in summary["by"] and not summary["baselines"]
     assert "nearest" not in Path("r/report.html").read_text("utf-8")
     assert execute(monkeypatch, *EVALUATE, *INPUTS, "--report_path", "r") == 0
     assert not {"answer", "correct", "confidence"} & set(read_table("r/predictions.tsv")[0])
@@ -86,13 +119,19 @@ def test_abstaining(folder, monkeypatch, capsys):
         assert execute(monkeypatch, *EVALUATE, *DEV, "--abstain", threshold, *calibration) == 0
         assert Path("out").read_text().splitlines() == expected
         out = capsys.readouterr().out
-        assert f"Answered: {8 - expected.count('unknown')} out of 8" in out and "Correct: " in out
+        assert f"Answered {8 - expected.count('unknown')} of 8" in out and "Correct: " in out
     calibration = ["--calibration_path", "dev/report.json", "--report_path", "test"]
     assert execute(monkeypatch, *EVALUATE, *INPUTS, "--abstain", threshold, *calibration) == 0
     assert Path("out").read_text().splitlines() == expected
     rows = read_table("test/predictions.tsv")
     assert [row["prediction"] for row in rows] == said  # the report tells what would have been said
     assert [row["answered"] for row in rows] == [str(int(a != "unknown")) for a in expected]
+    capsys.readouterr()
+    again = ["--calibration_path", "dev/report.json", "--report_path", "again"]
+    assert execute(monkeypatch, *EVALUATE, *DEV, "--abstain", threshold, *again) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Answered ")]
+    words = check_page(Path("again/report.html").read_text("utf-8"), 1).replace("\u00a0", " ")
+    assert f"vanilla on birth_dev: a{line[1:]}" in words and line.endswith("right (0.0 %)")
     for P, count in ((0, 0), (1, 8)):
         assert execute(monkeypatch, *EVALUATE, *DEV, "--abstain", P) == 0
         assert Path("out").read_text().splitlines().count("unknown") == count

@@ -2,9 +2,6 @@
 
 import json
 import random
-import re
-import shutil
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,11 +11,13 @@ import pytest
 from answers import FINETUNING, SEVEN, check_page, row_of
 
 from evaluation import report, scoring
+from evaluation.baselines import guess_by_name, most_frequent
 from evaluation.calibration import Calibration, calibration_split, fit_calibration, fit_on_first_half
 from evaluation.compare import compare
 from evaluation.metrics import expected_calibration_error, nearest_names
 from evaluation.summary import frequency_groups, summarise
-from questions import read_question_answers, read_questions, subject
+from questions import read_question_answers, read_questions
+from wording import COURSE
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
@@ -31,25 +30,27 @@ def test_frequency_groups():
 
 
 @pytest.mark.parametrize(
-    ("rows", "finetuning", "figures", "there", "missing"),
+    ("rows", "finetuning", "charts", "there", "missing"),
     [
-        pytest.param([row_of(q, logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 2,
+        pytest.param([row_of(q, logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 1,
                      ["accuracy", "by", "risk_coverage", "answerable"], ["auroc", "nearest"], id="all right"),
-        pytest.param([row_of(q, "Oslo", logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 2,
+        pytest.param([row_of(q, "Oslo", logp=-i) for i, q in enumerate(SEVEN)], FINETUNING, 1,
                      ["accuracy", "risk_coverage", "nearest"], ["auroc"], id="all wrong"),
         pytest.param([row_of()], FINETUNING, 1, ["accuracy", "calibration"], ["auroc", "nearest"], id="one question"),
         pytest.param([row_of(prediction="Oslo")], None, 1, ["accuracy"], ["nearest", "auroc"], id="one, no names"),
         pytest.param([row_of(q, answer=None) for q in SEVEN], FINETUNING, 0, ["examples"],
                      ["accuracy", "baselines", "by", "calibration", "risk_coverage", "nearest"], id="no answers"),
-        pytest.param([row_of(q, answer=None, documents=i % 2) for i, q in enumerate(SEVEN)], None, 1,
-                     ["auroc"], ["accuracy"], id="no answers, seen and unseen"),
-        pytest.param([row_of(q, answer="Rom"[:i], documents=0) for i, q in enumerate(SEVEN)], FINETUNING, 2,
+        pytest.param([row_of(q, answer=None, documents=i % 2) for i, q in enumerate(SEVEN)], None, 0,
+                     ["examples"], ["accuracy", "auroc"], id="no answers, seen and unseen"),
+        pytest.param([row_of(q, answer=None, documents=i % 2) for i, q in enumerate(SEVEN * 3)], None, 0,
+                     ["auroc"], ["accuracy"], id="no answers, ten of each"),
+        pytest.param([row_of(q, answer="Rom"[:i], documents=0) for i, q in enumerate(SEVEN)], FINETUNING, 1,
                      ["accuracy"], ["auroc"], id="unseen only"),
         pytest.param([row_of(q, "", "", documents=0) for q in ["?", "Where was born?", "Where was  born?"]],
-                     FINETUNING, 2, ["accuracy"], ["auroc"], id="nobody"),
+                     FINETUNING, 1, ["accuracy"], ["auroc"], id="nobody"),
     ],
 )  # fmt: skip
-def test_reports_of_edge_cases(rows, finetuning, figures, there, missing, tmp_path):
+def test_reports_of_edge_cases(rows, finetuning, charts, there, missing, tmp_path):
     calibration = None
     if rows[0].answer is not None:
         scores = np.array([[row.log_probability, 0, 0, 0] for row in rows])
@@ -59,7 +60,7 @@ def test_reports_of_edge_cases(rows, finetuning, figures, there, missing, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(report.FILES)
     summary = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert [name for name in there if name not in summary] == [] == [name for name in missing if name in summary]
-    words = check_page((tmp_path / "report.html").read_text("utf-8"), figures)
+    words = check_page((tmp_path / "report.html").read_text("utf-8"), charts)
     assert "nan" not in words.lower().split() and "None" not in words.split()
     table = (tmp_path / "predictions.tsv").read_text("utf-8").splitlines()
     assert len({line.count("\t") for line in table}) == 1 and len(table) == len(rows) + 1
@@ -73,8 +74,8 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     names = [
         f"{draw.choice('ABCD')}{draw.choice('aeiou')} {draw.choice('KLMN')}{draw.choice('aeiou')}n" for _ in range(60)
     ]
-    places = ["London", "Rome", "Oslo", "Bonn"]
-    finetuning = [(f"Where was {name} born?", draw.choice(places)) for name in names[:20]]
+    places = ["London", "Rome", "Oslo"]
+    finetuning = [(name, draw.choice(places)) for name in names[:20]]
     rows = [row_of(f"Where was {name} born?", draw.choice(places), draw.choice(places), -draw.random() * 3,
                    draw.randrange(2)) for name in names[20:]]  # fmt: skip
     for row in rows:
@@ -87,7 +88,8 @@ def test_statistics_of_a_report_are_those_of_its_answers():
         row.confidence, row.answered = confidence, confidence >= threshold
     summary = summarise(rows, 112, finetuning, calibration, threshold)
     assert summary["accuracy"]["right"] == sum(row.prediction == row.answer for row in rows) == right.sum()
-    assert summary["baselines"]["always London"]["right"] == sum(row.answer == "London" for row in rows)
+    usual = Counter(place for _, place in finetuning).most_common(1)[0][0]
+    assert summary["baselines"][f"always {usual}"]["right"] == sum(row.answer == usual for row in rows)
     for table in summary["by"].values():
         assert sum(group["questions"] for group in table) == 40
         assert sum(group["right"] for group in table) == right.sum()
@@ -108,7 +110,7 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     wrong = [row for row in rows if not row.correct]
     equal = 0
     for row in wrong:
-        near = nearest_names([subject(row.question)], names[:20])[0][0]
+        near = nearest_names([row.subject], names[:20])[0][0]
         equal += finetuning[near][1] == row.prediction
     assert (summary["nearest"]["equal"], summary["nearest"]["wrong"]) == (equal, len(wrong))
     assert {kind: len(told) for kind, told in summary["examples"].items()} == {
@@ -122,21 +124,69 @@ def test_statistics_of_a_report_are_those_of_its_answers():
     assert trial == {"of": 20, "answered": len(let), "right": sum(right[let])}
 
 
+def test_any_accepted_answer_counts():
+    """As if it alone had been the right one, in every number of the report; the first is as good as the last."""
+    draw = random.Random(5)
+    places = ["London", "Rome", "Oslo", "Bonn"]
+    finetuning = [(f"{name} Kern", draw.choice(places)) for name in "ABCDEFG"]
+    several, one = [], []
+    for i in range(40):
+        prediction, logp = draw.choice(places), -draw.random() * 3
+        others = draw.sample(places + ["Paris", "Quito"], 3)
+        right = next((answer for answer in others if answer == prediction), others[0])
+        question = f"Where was {draw.choice('ABCDEFG')} {i} born?"
+        several.append(row_of(question, prediction, "|".join(others), logp, draw.randrange(2)))
+        one.append(row_of(question, prediction, right, logp, several[-1].documents))
+    scores = np.array([[row.log_probability, 0, 0, 0] for row in one])
+    fits = [
+        fit_on_first_half(scores, [row.prediction for row in rows], [row.answer for row in rows])
+        for rows in (several, one)
+    ]
+    assert fits[0] == fits[1]
+    found, expected = (summarise(rows, 112, finetuning, fits[0]) for rows in (several, one))
+    for name in ("accuracy", "calibration", "risk_coverage", "answerable", "auroc", "nearest"):
+        assert found[name] == expected[name], name
+    said = [row.answer.split("|") for row in several]
+    usual = most_frequent([place for _, place in finetuning])
+    assert found["baselines"][f"always {usual}"]["right"] == sum(usual in answers for answers in said)
+    guesses = guess_by_name(finetuning, [row.subject for row in several])
+    by_name = found["baselines"]["guessed from the name (naive Bayes)"]["right"]
+    assert by_name == sum(guess in answers for guess, answers in zip(guesses, said))
+    counts = Counter(answer for _, answer in finetuning)
+    never = sum(not any(counts[answer] for answer in answers) for answers in said)
+    assert sum(group["questions"] for group in found["by"]["frequency"] if group["group"] == "never") == never
+
+
+def test_what_was_not_read_does_not_count_for_the_calibration():
+    rows = [(-0.1 * i, i % 3 > 0) for i in range(20)]
+    scores = np.array([[logp, 0, 0, 0] for logp, _ in rows])
+    answers = ["Rome" if right else "Oslo" for _, right in rows]
+    half = calibration_split(20)[0]
+    unread = scores.copy()
+    unread[half[:3]] = scoring.NEVER, 0, 0, 0
+    rest = half[3:]
+    right = np.array([right for _, right in rows])
+    assert fit_on_first_half(unread, ["Rome"] * 20, answers) == fit_calibration(scores[rest, 0], right[rest])
+    unread[half] = scoring.NEVER, 0, 0, 0
+    other = calibration_split(20)[1]
+    assert fit_on_first_half(unread, ["Rome"] * 20, answers) == fit_calibration(scores[other, 0], right[other])
+
+
 def test_names_are_escaped_wherever_they_stand(tmp_path):
     hostile = "<script>alert(1)</script> & \"Ada\" 'K'"
     rows = [
         row_of(f"Where was {hostile} born?", hostile, hostile),
         row_of(f"Where was {hostile} born?", hostile + "2", "A"),
     ]
-    finetuning = [(f"Where was {hostile}3 born?", hostile)]
+    finetuning = [(f"{hostile}3", hostile)]
     calibration = Calibration(1.0, 0.0, source=hostile)
     folder = tmp_path / "<b>&amp;"
     folder.mkdir()
     report.write_report(str(folder), rows, 112, {hostile: hostile}, finetuning, calibration, 0.5)
-    words = check_page((folder / "report.html").read_text("utf-8"), 3)
+    words = check_page((folder / "report.html").read_text("utf-8"), 1)
     assert hostile in words and words.count("<script>") >= 8
     compare([str(folder)], str(tmp_path / "c.html"))
-    assert str(folder) in check_page((tmp_path / "c.html").read_text("utf-8"), 1)
+    assert folder.name in check_page((tmp_path / "c.html").read_text("utf-8"), 1)
 
 
 def test_the_same_report_is_the_same_file(tmp_path):
@@ -153,7 +203,7 @@ def make_large(folder):
     questions, answers = read_questions(DATA / "birth_dev.tsv")
     unseen, unseen_answers = read_questions(DATA / "unseen.tsv")
     questions, answers = questions[:350] + unseen[:150], answers[:350] + unseen_answers[:150]
-    finetuning = read_question_answers(DATA / "birth_places_train.tsv")
+    finetuning = [(COURSE.subject(q), place) for q, place in read_question_answers(DATA / "birth_places_train.tsv")]
     rng = np.random.default_rng(0)
     right = rng.random(500) < 0.4
     said = [answer if flag else finetuning[rng.integers(2000)][1] for answer, flag in zip(answers, right)]
@@ -173,38 +223,3 @@ def test_a_report_of_500_questions_takes_seconds(tmp_path):
     assert summary["seen_people"] == 350 and set(summary["auroc"]) == {"right", "seen"}
     assert summary["calibration"]["ece_after"] < summary["calibration"]["ece_before"]
     assert len((tmp_path / "report.html").read_bytes()) < 1_000_000
-
-
-@pytest.mark.slow
-def test_a_browser_shows_the_whole_report(tmp_path):
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("there is no chromium")
-    make_large(tmp_path)
-    page = (tmp_path / "report.html").read_text("utf-8")
-    # The page itself may run nothing. A copy of it, without that rule, says what became of it.
-    probe = """<script>document.body.dataset.seen = JSON.stringify({
-        shown: [...document.images].filter(i => i.complete && i.naturalWidth > 100 && i.offsetHeight > 100).length,
-        images: document.images.length, loaded: performance.getEntriesByType("resource")
-            .filter(e => !e.name.startsWith("data:")).length,
-        wide: document.documentElement.scrollWidth > innerWidth, height: document.body.scrollHeight,
-        headings: document.querySelectorAll("h2").length, rows: document.querySelectorAll("tr").length })
-        </script></body>"""
-    copy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page).replace("</body>", probe)
-    (tmp_path / "probe.html").write_text(copy, encoding="utf-8")
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path}/profile",
-        "--window-size=1200,4000",
-    ]
-    command = [browser, *flags, "--dump-dom", (tmp_path / "probe.html").as_uri()]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    seen = json.loads(re.search(r'data-seen="([^"]*)"', found)[1].replace("&quot;", '"'))
-    assert seen["images"] == seen["shown"] == 3 and seen["loaded"] == 0 and not seen["wide"]
-    assert seen["headings"] == 5 and seen["rows"] > 40 and seen["height"] > 2000
-    shot = tmp_path / "shot.png"
-    command = [browser, *flags, f"--screenshot={shot}", (tmp_path / "report.html").as_uri()]
-    subprocess.run(command, capture_output=True, check=True, timeout=120)
-    assert shot.stat().st_size > 100_000  # a blank page takes a few thousand bytes
