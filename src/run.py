@@ -70,13 +70,8 @@ def recipe_values(field: str, command: str) -> str:
 def flag(name: str, command: str) -> dict[str, Any]:
     """The arguments of argparse's `add_argument` for a flag."""
     path, count, rate = {"type": nonempty_path}, bounded(int, 1, 10**9), bounded(float, 0, 1e30)
-    lr = {
-        "type": rate,
-        "metavar": "LR",
-        "help": "peak learning rate; Muon's is scaled by the same factor; "
-        + recipe_values("lr", command)
-        + f"; times {WIDTH} / n_embd",
-    }
+    usual_lr = f"{recipe_values('lr', command)}; times {WIDTH} / n_embd"
+    lr = {"type": rate, "metavar": "LR", "help": f"peak learning rate; Muon's is scaled by the same factor; {usual_lr}"}
     if name in SIZES:
         usual = "default: as in R" if command in ("evaluate", "ask") else f"default {getattr(Sizes, name)}, or as in R"
         return {"type": bounded(int, *LIMITS[name]), "metavar": "N", "help": f"{SIZES[name]}; {usual}"}
