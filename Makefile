@@ -1,9 +1,10 @@
 # make help      says what there is. Works from any folder with make -C, and any number of times.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all lint handout clean
 
 PYTHON ?= python3
 VENV := .venv
+DATA ?= data
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
@@ -22,6 +23,9 @@ test-all: $(INSTALLED) ## the slow tests, too
 lint: $(INSTALLED) ## ruff
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+
+handout: $(INSTALLED) ## for teachers: what a student gets, with data/ or DATA="worlds/*", in handouts/ (docs/teaching.md)
+	@$(RUN) tests/autograder/handout.py $(DATA) --out handouts
 
 clean: ## removes the virtual environment and what the demo wrote
 	rm -rf $(VENV) demo expt/*/demo_rope-*

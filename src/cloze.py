@@ -233,7 +233,7 @@ class ClozeDataset(Dataset):
         if rng.random() < 0.5 and document.loses_accents:
             name, heading = name[self.ascii[name]], heading[self.ascii[heading]]
         before, without_context = text[:0], rng.random() < NO_CONTEXT
-        if rng.random() < DISTRACTOR:
+        if " " in self.corpus.stoi and rng.random() < DISTRACTOR:
             space = np.array([self.corpus.stoi[" "]])
             before = np.concatenate((self.distractor(3, rng), space))
             before = before[max(0, len(before) - start) :]  # the last `start` characters

@@ -111,8 +111,7 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "batch_size": {"type": count, "metavar": "N", "help": f"views not counted; {recipe_values('batch_size', command)}"},
         "seed": {"type": bounded(int, 0, 2**32 - 1), "default": 0, "metavar": "N", "help": "default %(default)s"},
         "device": {"default": "auto", "help": "cpu, cuda, cuda:1, mps; default: the best there is"},
-        "resume": {"action": "store_true", "default": None, "help": "continue the interrupted run with the same W; with more "
-                   "epochs (--max_epochs), the finished one"},
+        "resume": {"action": "store_true", "default": None, "help": "continue the run with this W; a finished one, with more epochs"},
         "overwrite": {"action": "store_true", "default": None, "help": "replace W if there is one"},
         "save_minutes": {"type": bounded(float, 0), "metavar": "M", "help": "minutes between checkpoints; default 2"},
         "tb_expt_name": {"type": plain_name, "default": "run", "metavar": "NAME",

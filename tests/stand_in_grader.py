@@ -15,6 +15,7 @@ parser = argparse.ArgumentParser()
 for name in ("--submission", "--grade_json", "--data", "--answers"):
     parser.add_argument(name, type=Path)
 parser.add_argument("--handout", type=int)
+parser.add_argument("--edition", choices=["7/8", "3/4"], required=True)
 args = parser.parse_args()
 
 with open(os.environ["CALLS"], "a", encoding="utf-8") as calls:

@@ -316,6 +316,14 @@ def test_a_title_that_leaves_no_room_is_corrupted():
         assert y[1][y[1] != PAD][-1] != MASK and first[1] == 0
 
 
+def test_a_corpus_without_spaces_has_views():
+    """Its titles end with a tab; nothing then stands before them."""
+    corpus = CharCorruptionDataset("Ada\tRome\nBob\tOslo", 32)
+    views, rng = ClozeDataset(corpus, 1.0), np.random.default_rng(0)
+    shown = {"".join(corpus.itos[int(c)] for c in views.view(i, rng)[0]) for i in (0, 1) for _ in range(50)}
+    assert {text.split("\t")[0].split(MASK_CHAR)[0] for text in shown} == {"Ada", "Bob"}
+
+
 def test_prompts_are_documents_with_a_gap():
     """Up to where the model begins to write; with what belongs in the gap, it is the document's text again."""
     text = (

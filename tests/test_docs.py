@@ -1,5 +1,6 @@
 """What the documents say of the rest of the repository."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -50,3 +51,27 @@ def test_the_numbers_of_the_findings_are_those_of_its_json_file():
     found = {float(number) for number in re.findall(r"\d+\.\d+|\d+(?= %)|\d+(?= of)|(?<=of )\d+", body)}
     found -= {3.3}  # million parameters
     assert len(found) > 25 and found <= measured, found - measured
+
+
+def test_the_results_are_the_same_everywhere(monkeypatch):
+    """The README's table, what it says to those who cannot see the figure, the figure, and docs/results.md."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    figures = importlib.import_module("figures")
+    readme, results = (path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "docs" / "results.md"))
+    rows = {
+        row.split("|")[1].strip(): re.findall(r"\d+\.\d", row) for row in readme.splitlines() if row.startswith("| ")
+    }
+    public = {
+        row.split("|")[1].strip(): row
+        for row in results.split("\n## Public results")[1].split("\n## ")[0].splitlines()
+        if "|" in row
+    }
+    for variant, (best, handout, fast) in figures.ACCURACIES.items():
+        numbers = rows[variant]
+        assert [float(numbers[0]), float(numbers[-3]), float(numbers[-2])] == [fast, handout, best], variant
+        assert f"{variant} {best}, {handout} and {fast} %" in readme
+        assert f", {best} % | {numbers[-1]} % |" in public[variant]
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").split()) < 1500

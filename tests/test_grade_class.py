@@ -120,6 +120,10 @@ def test_going_on_grades_what_is_new_or_has_changed(room):
     Path("calls").unlink()
     grade()
     assert len(calls()) == 4  # other answers
+    Path("calls").unlink()
+    grade("--edition", "3/4")
+    grade()
+    assert len(calls()) == 8  # other rules
     for damaged in Path("grades.files").glob("*.json"):
         damaged.write_text("{")
     Path("calls").unlink()
@@ -502,3 +506,22 @@ def test_the_real_program_says_what_it_does():
         [sys.executable, str(GRADE), "--help"], capture_output=True, text=True, timeout=60, check=True, cwd="/"
     )
     assert "--class" in done.stdout and "--secret_file" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_real_grader_is_used(room):
+    """As a program: code without any outputs, and an archive that is refused."""
+    for path in [*(ROOT / "src").rglob("*.py"), ROOT / "london_baseline.py"]:
+        copy = room / "submissions" / "a4_ada" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    with zipfile.ZipFile("submissions/bob.zip", "w") as archive:
+        archive.writestr("../bob.py", "")
+    command = [sys.executable, str(GRADE), "submissions", "--out", "grades.csv", "--data", "data"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    ada, bob = table("grades.csv")
+    assert (ada["assignment"], ada["e"], ada["of"]) == ("4", "10", bob["of"])
+    assert 15 < float(ada["points"]) < 30 and "not there: vanilla.model.params" in ada["why points are lost"]
+    assert (bob["points"], bob["d"]) == ("0", "0") and "leads out of the zip" in bob["why points are lost"]
+    assert table("grades.pairs.csv") == []

@@ -1,5 +1,6 @@
 """Which run a command means: a new one, an unfinished one, or a finished one that is trained further."""
 
+import contextlib
 import functools
 import io
 import json
@@ -113,6 +114,20 @@ def test_an_extension_that_is_stopped_goes_on(small, monkeypatch, capsys):
     assert stops >= 3 and same("x.params", "whole.params")
     assert json.loads(Path("x.params.json").read_text())["extended_from"] == [2]
     assert sorted(path.name for path in Path().glob("*x.params*")) == [*kept][:1] + ["x.params.final", "x.params.json"]
+
+
+def test_a_run_begun_by_an_older_version_goes_on(small, monkeypatch):
+    """Its checkpoint does not know of TensorBoard's folder, and its parameters have no last state."""
+    for name in ("whole.params", "x.params"):
+        with stopping(monkeypatch) if name == "x.params" else contextlib.nullcontext():
+            assert small(*PRETRAIN[:4], name, *PRETRAIN[5:], *epochs(2)) == (143 if name == "x.params" else 0)
+    state = checkpoint.load_checkpoint("x.params.state")
+    del state["run"]["tensorboard"]
+    checkpoint.save_checkpoint(state, "x.params.state")
+    assert small(*PRETRAIN, *epochs(2, "--resume")) == 0
+    assert same("x.params", "whole.params")
+    found = sorted(path.name for path in Path("expt/pretrain").iterdir())
+    assert found == ["run_rope-fast-s0", "run_rope-fast-s0-2", "run_rope-fast-s0-3"]
 
 
 def test_finetuning_is_extended_from_the_same_start_only(small, capsys):

@@ -37,6 +37,7 @@ from make_world import FILES, add_class_flags, add_world_flags, check_world_flag
 from tqdm import tqdm
 from world_class import read_class, read_secret, student_seed
 
+from autograder.edition import EDITIONS
 from autograder.similarity import Evidence, Pair, find_pairs
 from autograder.submissions import Submission, content_digest, find_submissions, unwrap
 from autograder.tables import grade_rows, printable, write_table
@@ -95,7 +96,8 @@ class Grading:
     def made_from(self, submission: Submission) -> dict[str, Any]:
         """All that a grade depends on, apart from the grader."""
         args = self.args
-        made_from: dict[str, Any] = {"submission": content_digest(submission.path), "handout": args.handout}
+        made_from: dict[str, Any] = {"submission": content_digest(submission.path)}
+        made_from |= {"handout": args.handout, "edition": args.edition}
         if self.secret:
             world = [student_seed(self.secret, submission.student), *(getattr(args, flag) for flag in WORLD_SIZES)]
             made_from["world"] = hashlib.sha256(repr(world).encode()).hexdigest()  # from which the seed cannot be told
@@ -111,6 +113,7 @@ class Grading:
         if self.secret:
             data, answers = self.write_student_world(submission.student, folder)
         command = [*self.grader, "--submission", path, "--grade_json", written, "--data", data]
+        command += ["--edition", self.args.edition]
         command += ["--answers", answers] if answers else []
         command += ["--handout", self.args.handout] if self.args.handout else []
         ended = self.run(command, log)
@@ -140,7 +143,8 @@ class Grading:
     def run(self, command: Sequence[object], log: Path) -> str:
         """Runs a command, with its output in a file. Returns how it ended, in words."""
         threads = str(max(1, (os.cpu_count() or 1) // AT_ONCE))
-        environment = os.environ | {"OMP_NUM_THREADS": threads}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        environment["OMP_NUM_THREADS"] = threads
         with open(log, "wb") as out:
             process = subprocess.Popen([*map(str, command)], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
                                        stdout=out, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
@@ -223,6 +227,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("submissions", type=Path, metavar="DIR", help="folder with a zip or folder of each student")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the grades")
     parser.add_argument("--handout", type=int, choices=(4, 5), help="the assignment; default: as the files tell")
+    parser.add_argument(
+        "--edition", choices=EDITIONS, default="7/8", help="of the course (edition.py); default %(default)s"
+    )
     parser.add_argument(
         "--data",
         type=Path,
