@@ -24,6 +24,11 @@ behaviour = (args.submission / "behaviour").read_text() if (args.submission / "b
 if behaviour == "crash":
     print("Traceback: the grader has a fault")
     os._exit(3)
+if behaviour == "not locked in":
+    sys.path.insert(0, str(Path(__file__).parent))
+    from autograder.plugin import NOT_LOCKED_IN
+
+    print(f"{NOT_LOCKED_IN}: no namespaces")
 if behaviour == "hang":
     time.sleep(1000)
 if behaviour == "garbage":

@@ -142,6 +142,16 @@ def test_a_teachers_notes_are_kept(room):
     assert "spoke" in Path("grades.csv.previous").read_text()  # an unchanged table is not written
 
 
+def test_a_teacher_is_told_that_code_was_not_locked_in(room, capsys):
+    hand_in("one")
+    grade()
+    assert "docs/teaching.md" not in capsys.readouterr().err
+    hand_in("two", "not locked in")
+    grade()
+    grade()  # also when nothing is graded anew
+    assert capsys.readouterr().err.count("this machine's files or use its network") == 2
+
+
 def test_no_cell_is_a_formula(room):
     names = ["=1+1", "+x", "-2", "@SUM(A1)", "a\tb\nc", "plain"]
     for name in names:

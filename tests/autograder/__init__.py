@@ -1,1 +1,1 @@
-"""The autograder: grades a submission of assignment 4 (RoPE) or 5 (synthesizer). docs/course.md says how to use it."""
+"""The autograder: grades a submission of assignment 4 (RoPE) or 5 (synthesizer). docs/teaching.md says how to use it."""

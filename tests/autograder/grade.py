@@ -38,6 +38,7 @@ from tqdm import tqdm
 from world_class import read_class, read_secret, student_seed
 
 from autograder.edition import EDITIONS
+from autograder.plugin import NOT_LOCKED_IN
 from autograder.similarity import Evidence, Pair, find_pairs
 from autograder.submissions import Submission, content_digest, find_submissions, unwrap
 from autograder.tables import grade_rows, printable, write_table
@@ -121,6 +122,7 @@ class Grading:
             grade = check_grade(json.loads(written.read_text("utf-8")))
         except (OSError, ValueError):
             return {"problem": f"the grader {ended}: {last_line(log)} ({log} has the rest)"}
+        grade["locked_in"] = NOT_LOCKED_IN not in log.read_text("utf-8", "replace")
         evidence = self.file(submission, "npz")
         evidence.unlink(missing_ok=True)
         command = [sys.executable, HERE / "similarity.py", path, evidence, data / "birth_dev.tsv"]
@@ -297,6 +299,8 @@ def grade_all(args: argparse.Namespace, grader: Sequence[str] = GRADER) -> int:
     problems = [f"{submission.path.name}: {grade['problem']}" for submission, grade in graded if "problem" in grade]
     for problem in problems:
         warn(printable(problem))
+    if not all(grade.get("locked_in", True) for _, grade in graded):
+        warn("the submissions' code could read this machine's files or use its network: docs/teaching.md, last section")
     print(f"{len(graded) - len(problems)} of {len(graded)} submissions are graded: {args.out}")
     return 1 if problems else 0
 

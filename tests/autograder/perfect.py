@@ -19,8 +19,8 @@ from autograder.checks_files import FINETUNED, ROPE, SCRATCH, SYNTHESIZER, Train
 from autograder.edition import EDITIONS
 from autograder.reference import Data, blank_model
 from dataset import NameDataset
-from engine.checkpoint import save_params
 from engine.files import read_text
+from engine.parameters import save_params
 from generation import generate
 from model import GPT
 from questions import encode_question

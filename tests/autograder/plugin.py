@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EDITIONS = ("7/8", "3/4")
+NOT_LOCKED_IN = "The submission's code was not fully locked in"  # grade.py looks for it
 CHECKS_FILE = "test_submission_parts.py"
 
 
@@ -78,7 +79,7 @@ class Grade:
                 first, *rest = textwrap.wrap(f"{lost['check']}: {lost['reason']}", 100)
                 lines += [f"{'':6}{-lost['points']:8g}  {first}", *(f"{'':16}{line}" for line in rest)]
         lines.append(f"{'sum':6}{report['points']:8g}{report['possible']:6g}")
-        return lines + [f"The submission's code was not fully locked in: {text}" for text in missing]
+        return lines + [f"{NOT_LOCKED_IN}: {text}" for text in missing]
 
 
 GRADE = pytest.StashKey[Grade]()

@@ -17,7 +17,7 @@ from dataset import CharCorruptionDataset
 from engine.files import InputError, naming_file, read_text
 from generation import generate
 from model import GPT, GPTConfig
-from questions import MAX_ANSWER, encode_question, read_questions, readable, score
+from questions import MAX_ANSWER, encode_question, read_questions, score
 from vocabulary import MASK, MASK_CHAR, PAD_CHAR, decode
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -213,9 +213,10 @@ def given_again(
     course's code, too: its evaluation keeps letters that are not ASCII, and the newline after a question without answer."""
 
     def as_read(question: str, ways: str) -> list[int] | None:
+        prompt = encode_question(question, corpus.stoi, corpus.block_size, "")
         if not ways:
-            return encode_question(question, corpus.stoi, corpus.block_size, "")
-        text = (question if "whole" in ways else readable(question)) + ("\n" if "newline" in ways else "")
+            return prompt
+        text = (question if "whole" in ways else decode(prompt[:-1], corpus.itos)) + "\n" * ("newline" in ways)
         known = all(char in corpus.stoi for char in text) and len(text) + 1 < corpus.block_size
         return [corpus.stoi[char] for char in text] + [MASK] if known else None
 
