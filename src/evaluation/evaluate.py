@@ -73,6 +73,8 @@ def evaluate(args: Namespace) -> None:
     learned = recorded_wording(args.reading_params_path)
     asked = [*questions, *(question for question, _ in pairs or ())]
     wording = find_wording(asked, titles_of(corpus.data), learned or COURSE)
+    if args.report_path:
+        report.make_folder(args.report_path, *files.values(), args.outputs_path, args.calibration_path)
     warn_of_wording(questions, wording, found, learned)
     warn_of_unreadable(found, problems, len(questions), "get no answer" + ", which is wrong" * bool(answers))
     warn_of_unknown_vocabulary(args.reading_params_path)
