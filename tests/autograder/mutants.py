@@ -91,7 +91,7 @@ def pickled(value: object) -> bytes:
 # ---------------------------------------------------------------------------------------------------------------------
 # Part e
 
-LENGTHS = "rng.integers(4, self.max_chars, column, endpoint=True)"
+LENGTHS = "rng.integers(4, most, column, endpoint=True)"
 MASKED = "np.floor(rng.uniform(1, np.maximum(length / 2 - 1, 1)) + rng.random(column)).astype(np.int64)"
 GETITEM = "        x, y = shift(self.corrupt(np.array([i]), rng))\n        return x[0], y[0]\n"
 WITHOUT_MASK = """\
@@ -135,9 +135,9 @@ IN_E = [
     Mutant("tensors of floats", "span_corruption_gives_pairs_of_long_tensors", "torch.long",
            edit("dataset.py", GETITEM, GETITEM.replace("y[0]", "y[0].float()"))),
     Mutant("vocabulary not sorted", "vocabulary_is_pad_mask_and_the_sorted_characters", "another order",
-           edit("dataset.py", "*sorted(set(data))]", "*sorted(set(data), reverse=True)]")),
+           edit("dataset.py", "*sorted(set(data).union(added))]", "*sorted(set(data), reverse=True)]")),
     Mutant("no newline in the vocabulary", "vocabulary_is_pad_mask_and_the_sorted_characters", "symbols instead of",
-           edit("dataset.py", "*sorted(set(data))]", "*sorted({*data} - {chr(10)})]")),
+           edit("dataset.py", "*sorted(set(data).union(added))]", "*sorted({*data} - {chr(10)})]")),
     Mutant("fails on short documents", "span_corruption_gives_pairs_of_long_tensors", "document of 7 letters",
            edit("dataset.py", GETITEM, "        assert self.lengths[i] > 10\n" + GETITEM), fatal=True),
 ]  # fmt: skip
@@ -169,7 +169,7 @@ IN_D_AND_F = [
     Mutant("loss on the question", "questions_and_answers_are_laid_out_as_given", "question itself as targets",
            edit("dataset.py", EXAMPLES, "        return x, y\n")),
     Mutant("no MASK after the answer", "questions_and_answers_are_laid_out_as_given", "question, MASK, answer, MASK",
-           edit("dataset.py", "encode(answer, self.stoi, where) + [MASK]", "encode(answer, self.stoi, where)")),
+           edit("questions.py", "target = encode(answer, stoi, where) + [MASK]", "target = encode(answer, stoi, where)")),
     Mutant("London as a sentence", "always_london_is_computed", "a number and nothing else",
            change=write("london_baseline_accuracy.txt", "Correct: 25.0 out of 500.0: 5.0%\n"), quick=True),
     Mutant("another number for London", "always_london_is_computed", "holds 12.0", change=write("london_baseline_accuracy.txt", "12.0")),
@@ -238,7 +238,7 @@ ROTATED = """\
     return rotated.flatten(-2).to(x.dtype)
 """
 BOTH = "q, k = apply_rotary_emb(q, rope_cache), apply_rotary_emb(k, rope_cache)"
-MODEL_OF = "GPTConfig(corpus.vocab_size, BLOCK_SIZE, variant=args.variant, **probabilities)"
+MODEL_OF = "GPTConfig(corpus.vocab_size, variant=args.variant, **asdict(sizes), **probabilities)"
 HALVES = ("        cos, sin = rope_cache.unbind(-1)\n        one, two = x.float().chunk(2, -1)\n"
           "        rotated = torch.cat((one * cos - two * sin, one * sin + two * cos), -1)[..., None]\n"
           "    return rotated.flatten(-2).to(x.dtype)\n")  # fmt: skip

@@ -110,7 +110,9 @@ class Workshop:
         own_code(folder)
         for name in ("n_layer", "n_head", "n_embd"):
             before, value = getattr(FULL, name), getattr(self.edition, name)
-            patch(folder, ("src/model.py", f"    {name}: int = {before}\n", f"    {name}: int = {value}\n"))
+            patch(folder, ("src/engine/sizes.py", f"    {name}: int = {before}", f"    {name}: int = {value}"))
+        # Otherwise the learning rates of a model of another width would not be the published ones.
+        patch(folder, ("src/recipe.py", f"WIDTH = {FULL.n_embd}", f"WIDTH = {self.edition.n_embd}"))
         for wanted in (SCRATCH, FINETUNED, ROPE if handout == 4 else SYNTHESIZER):
             self.add(folder, wanted)
         if handout == 4:

@@ -10,7 +10,7 @@ from autograder.archive import open_submission
 from autograder.edition import EDITIONS, POINTS
 from autograder.grading import Grading, groups
 from autograder.mutants import ATTACKS, MUTANTS
-from autograder.perfect import SMALL, Workshop, patch
+from autograder.perfect import SMALL, Workshop, own_code, patch
 from autograder.sandbox import Limits
 
 PATIENT, SHORT = Limits(seconds=20), Limits(seconds=5)  # a busy machine is no fault; an endless loop should not last
@@ -39,6 +39,13 @@ def grade(folder, handout, workshop, sandbox, tmp_path, edition="7/8", limits=PA
     submission = open_submission(folder, tmp_path / "opened")
     chosen = replace(SMALL, truncation=EDITIONS[edition].truncation)
     return Grading(submission, handout, workshop.data, chosen, sandbox, limits=limits, cache=CACHE)
+
+
+def test_the_mutants_can_be_made(tmp_path):
+    """Their patches fit the code as it is. If they do not after a change in src/, mutants.py has to follow it."""
+    own_code(tmp_path)
+    for file, old, _ in {change for mutant in MUTANTS for change in mutant.code}:
+        assert old in (tmp_path / file).read_text(encoding="utf-8"), f"{file} has no {old!r}"
 
 
 def check_perfect(handout, perfect, workshop, sandbox, tmp_path):
