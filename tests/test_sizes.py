@@ -129,6 +129,9 @@ def test_a_resumed_run_has_its_sizes(folder, monkeypatch, capsys, command):
     whole, resumed = (torch.load(path, weights_only=True) for path in ("whole", "w"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert shape_in("w") == ODD["synthesizer"]
+    longer = (*words[: words.index("--max_epochs")], "--max_epochs", "4", *words[words.index("--max_epochs") + 2 :])
+    assert execute(monkeypatch, *longer, "--writing_params_path", "w", "--resume") == 0  # a finished run, extended
+    assert shape_in("w") == ODD["synthesizer"] and json.loads(Path("w.json").read_text())["recipe"]["epochs"] == 4
 
 
 @pytest.mark.parametrize(
