@@ -50,13 +50,13 @@ TOWN_END = ["burg", "ton", "ville", "port", "wick", "ham", "stad", "grad", "poli
 RIVER_END = ["a", "e", "is", "une", "ow", "ey"]
 
 CAPITAL = ["The capital is {capital}.", "Its capital is {capital}, an old town.", "It is ruled from {capital}.",
-           "Since the last war {capital} has been the capital.", "Parliament and king are in {capital}, the capital."]  # fmt: skip
-OLD_NAME = "Older maps call {capital} by the name of {old}."
+           "The king and the parliament are in {capital}, the capital."]  # fmt: skip
+OLD_NAME = "On older maps the capital is called {old}."
 OTHERS = [
-    ["The river {river} flows through it.", "Ships come up the {river} as far as the lakes.", "In the north it ends at the river {river}."],
-    ["{town} is its largest port.", "Most goods leave by way of {town}.", "Its best known university is at {town}."],
-    ["{n} people live there.", "It has {n} inhabitants.", "At the last count it had {n} people."],
-    ["It exports {goods}.", "The people live by {goods}.", "Everybody knows it for {goods}."],
+    ["The river {river} flows through it.", "The river {river} ends there in a lake.", "Its longest river is the {river}."],
+    ["Its harbour, Port {port}, never freezes.", "The ships leave from Port {port}.", "It has a university at Port {port}."],
+    ["It has {n} inhabitants.", "At the last count it had {n} people."],
+    ["It exports {goods}.", "The people live by {goods}.", "It is known for {goods}."],
 ]  # fmt: skip
 GOODS = ["wool", "salt", "honey", "copper", "paper", "tea", "cheese", "amber", "glass", "timber", "wine", "silver"]
 
@@ -71,13 +71,9 @@ def new_name(draw: random.Random, end: list[str], taken: set[str]) -> str:
 
 def make_land(draw: random.Random, taken: set[str]) -> tuple[str, str, list[str]]:
     """A land: its name, the text about it, and the accepted names of its capital."""
-    name, capital, town = (new_name(draw, end, taken) for end in (LAND_END, TOWN_END, TOWN_END))
-    words = {
-        "capital": capital,
-        "town": town,
-        "river": new_name(draw, RIVER_END, taken),
-        "n": f"{draw.randint(20, 900)},000",
-    }
+    name, capital = (new_name(draw, end, taken) for end in (LAND_END, TOWN_END))
+    river, port = (new_name(draw, RIVER_END, taken) for _ in range(2))
+    words = {"capital": capital, "port": port, "river": river, "n": f"{draw.randint(20, 900)},000"}
     words["goods"] = " and ".join(draw.sample(GOODS, 2))
     sentences = [draw.choice(CAPITAL), *(draw.choice(kind) for kind in draw.sample(OTHERS, 3))]
     draw.shuffle(sentences)
