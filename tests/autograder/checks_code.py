@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from typing import Any
@@ -249,6 +250,8 @@ def past_only(outcome: Outcome, name: str, model: str) -> Fault | None:
     if problem := outcome.problem(f"{name} change"):
         return Fault(f"the {model} model cannot be called with tokens (2, 24): {problem}")
     change = outcome.values[f"{name} change"]
+    if not all(map(math.isfinite, change)):
+        return Fault(f"the {model} model's logits are not finite for tokens (2, 24), with large random parameters")
     if max(change[:12]) > 1e-4 * (1 + max(change)):
         where = next(t for t in range(12) if change[t] > 1e-4 * (1 + max(change)))
         return Fault(f"the {model} model looks into the future: when tokens from position 12 on change, the prediction at "

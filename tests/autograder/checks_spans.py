@@ -55,6 +55,10 @@ def examples(g: Grading) -> list[Example] | Fault:
         found = []
         for number, corpus in enumerate(CORPORA):
             documents = corpus.split("\n")
+            if problem := outcome.problem(f"{number} dataset"):
+                return Fault(
+                    f"CharCorruptionDataset(data, {BLOCK}) cannot be made, or lacks an attribute: {problem}", fatal=True
+                )
             for sample in range(SAMPLES):
                 document = documents[sample % len(documents)]
                 if problem := outcome.problem(f"{number} {sample}"):

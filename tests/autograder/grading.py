@@ -151,8 +151,16 @@ class Grading:
     def result(self, name: str) -> Fault | Skip | None:
         """What a check has found, after those that it needs."""
         if name not in self.results:
-            self.results[name] = self.obstacle(CHECKS[name]) or CHECKS[name].judge(self)
+            self.results[name] = self.obstacle(CHECKS[name]) or self.judge(CHECKS[name])
         return self.results[name]
+
+    def judge(self, wanted: Check) -> Fault | Skip | None:
+        """What a check finds. Probes return what other people's code has made, so that it may be of any kind."""
+        try:
+            return wanted.judge(self)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return Fault(f"what the code returns cannot be judged: it is of another kind than it should be ({what})")
 
     def obstacle(self, wanted: Check) -> Skip | None:
         """Why a check cannot be made."""

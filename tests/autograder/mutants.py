@@ -340,6 +340,23 @@ BEGIN = "from __future__ import annotations\n"
 FIRST = "span_corruption_gives_pairs_of_long_tensors"
 
 
+# Writes to the file of results, as if it were the sandbox.
+MADE_UP = """\
+import os
+for line in ('{"name": ":broken", "error": "x"}', '{"name": ":missing", "value": 7}', '{"name": 7, "value": []}', "[" * 9999, '{"name"'):
+    os.write(3, line.encode() + b"\\n")
+"""
+
+
+NO_RESULT = """\
+    import os
+    for name, shape in (("0 rotated", [2, 3, 16, 8]), ("1 table", [24, 16, 2])):
+        value = f'{{"shape": {shape}, "dtype": "float32", "numbers": "x"}}'
+        os.write(3, f'{{"name": "{name}", "value": {value}}}\\n'.encode())
+    os._exit(0)
+"""
+
+
 def attack(name: str, file: str, line: str, check: str | None, words: str = "", **named) -> Mutant:
     """Runs something when a module is imported."""
     return Mutant(name, check, words, edit(file, BEGIN, f"{BEGIN}\n{line}\n"), fatal=check is not None, **named)
@@ -361,6 +378,8 @@ ATTACKS = [
     attack("a module that makes pytest pass", "dataset.py", "import atexit, os, sys\nimport pytest\npytest.fail = print\natexit.register(os._exit, 0)", None),
     attack("a module that uses the network", "model.py", "import urllib.request\nurllib.request.urlopen('http://1.1.1.1', timeout=5)",
            "the_modules_can_be_imported", "unreachable"),
+    attack("made-up results", "dataset.py", MADE_UP, None),
+    Mutant("made-up results that are none", "rope_keeps_the_norm", "cannot be judged", edit("attention.py", SLICE, NO_RESULT)),
     Mutant("an endless loop in an example", FIRST, "did not end within",
            edit("dataset.py", GETITEM, "        while True:\n            pass\n" + GETITEM), fatal=True),
     Mutant("os._exit in a command", "finetuning_without_pretraining_starts", "exit code 7",

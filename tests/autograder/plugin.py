@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import textwrap
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ class Grade:
                     f"{self.path}: these may be the files of either handout; name one by --handout 4 or 5"
                 )
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a grade: not if only some tests were chosen, or if the sandbox does not work here."""
+        from autograder.sandbox import SandboxError
+
+        try:
+            return bool(self.refused or self.grading and self.report)
+        except SandboxError:
+            return False
+
+    @cached_property
     def report(self) -> dict:
         from autograder.grading import refusal
 
@@ -71,7 +83,7 @@ class Grade:
 
     def table(self, missing: list[str]) -> list[str]:
         """The grade for the terminal: one line a part, and one for each loss."""
-        report = self.report()
+        report = self.report
         lines = [f"{report['submission']}: assignment {report['handout']}", f"{'part':6}{'points':>8}{'of':>6}"]
         for part in report["parts"]:
             lines.append(f"{part['part']:6}{part['points']:8g}{part['possible']:6g}")
@@ -122,14 +134,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--submission"):
-        config.stash[GRADE] = Grade(config)
+        folder = config.getoption("--grade_json").resolve().parent
+        if not os.access(folder, os.W_OK):
+            raise pytest.UsageError(f"--grade_json: cannot be written in {folder}")
         load_data(config)
+        config.stash[GRADE] = Grade(config)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     grade = session.config.stash.get(GRADE, None)
-    if grade and (grade.refused or grade.grading):
-        text = json.dumps(grade.report(), indent=1, ensure_ascii=False) + "\n"
+    if grade and grade.is_complete:
+        text = json.dumps(grade.report, indent=1, ensure_ascii=False) + "\n"
         path = session.config.getoption("--grade_json")
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         unfinished.write_text(text, encoding="utf-8")
@@ -138,7 +153,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     grade = config.stash.get(GRADE, None)
-    if grade and (grade.refused or grade.grading):
+    if grade and grade.is_complete:
         terminalreporter.section("grade")
         for line in grade.table(grade.grading.sandbox.missing if grade.grading else []):
             terminalreporter.line(line)

@@ -37,6 +37,10 @@ class Limits:
     result: int = 64 << 20
 
 
+class SandboxError(Exception):
+    """The sandbox itself does not work here, which is no fault of a submission."""
+
+
 @dataclass
 class Outcome:
     """What a probe has found. `values` and `errors` are by name; a name in neither was not reached."""
@@ -48,6 +52,7 @@ class Outcome:
     values: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     cuda: list[str] = field(default_factory=list)  # places in the code that ask for a GPU
+    missing: list[str] = field(default_factory=list)  # of the protection, in words
     limits: Limits = field(default_factory=Limits)
 
     def problem(self, name: str) -> str | None:
@@ -72,17 +77,20 @@ class Outcome:
 
 
 def parse(reply: dict[str, Any], limits: Limits) -> Outcome:
-    """The outcome in a zygote's reply. Lines of results that are not what a probe writes are ignored."""
+    """The outcome in a zygote's reply. Lines of results that are not what a probe writes are ignored. Raises SandboxError
+    when the jail could not be built, which the first line says; that is written before any of the student's code runs."""
     outcome = Outcome(reply["ended"], reply["seconds"], reply["stdout"], reply["stderr"], limits=limits)
-    for line in reply["result"].splitlines():
+    for number, line in enumerate(reply["result"].split("\n")):
         try:
             entry = json.loads(line)
             name = entry["name"]
         except (ValueError, TypeError, KeyError, RecursionError):
             continue
-        if name == ":broken":
-            raise RuntimeError(f"the jail cannot be built: {entry.get('error')}")
-        if name == ":cuda":
+        if number == 0 and name == ":broken":
+            raise SandboxError(f"the jail cannot be built: {entry.get('error')}")
+        if number == 0 and name == ":missing":
+            outcome.missing = entry["value"]
+        elif name == ":cuda":
             outcome.cuda.append(str(entry.get("value")))
         elif isinstance(name, str) and "error" in entry:
             outcome.errors[name] = str(entry["error"])
@@ -136,7 +144,7 @@ class Sandbox:
             self.has_answered = True
             return json.loads(line)
         if not self.has_answered:
-            raise RuntimeError(f"the process that runs submissions has ended: {self.log.read_text()[-2000:]}")
+            raise SandboxError(f"the process that runs submissions has ended: {self.log.read_text()[-2000:]}")
         self.close()
         self.start()
         return None
@@ -165,7 +173,7 @@ class Sandbox:
             if reply is None:
                 return Outcome("ended the sandbox", 0.0, "", "", limits=limits)
             outcome = parse(reply, limits)
-            self.missing = outcome.values.get(":missing") or []
+            self.missing = outcome.missing
             if self.missing and self.restore():
                 return Outcome("overwrote", outcome.seconds, outcome.stdout, outcome.stderr, limits=limits)
             if "target" in arguments:

@@ -59,7 +59,7 @@ def test_a_refused_archive(tmp_path):
     with zipfile.ZipFile(tmp_path / "assignment5.zip", "w") as archive:
         archive.writestr("../../etc/passwd", "")
     grade = Grade(Options(submission=tmp_path / "assignment5.zip", handout=5))
-    report = grade.report()
+    report = grade.report
     assert [*report] == KEYS and (report["points"], report["possible"], report["handout"]) == (0, 33, 5)
     for part in report["parts"]:
         assert part["points"] == 0 and part["lost"][0]["points"] == part["possible"]

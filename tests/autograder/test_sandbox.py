@@ -1,5 +1,6 @@
 """Hostile archives are refused in a line, and hostile code is contained."""
 
+import json
 import os
 import shutil
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autograder.archive import Refused, open_submission
-from autograder.sandbox import Limits, Sandbox, parse, read_plainly
+from autograder.sandbox import Limits, Sandbox, SandboxError, parse, read_plainly
 
 CODE = {"src/dataset.py": "", "src/run.py": "", "src/attention.py": ""}
 
@@ -252,6 +253,11 @@ def test_what_comes_back_may_be_anything(tmp_path):
     ]
     reply = {"ended": "ended", "seconds": 1.0, "stdout": "", "stderr": "", "result": "\n".join(lines)}
     assert parse(reply, Limits()).values == {"x": 1}
+    for first, name in (("", ":broken"), ('{"name": ":missing", "value": []}\n', ":missing")):  # the first line is ours
+        late = first + json.dumps({"name": name, "value": 7, "error": "x"})
+        assert parse(reply | {"result": first + "\n" + late}, Limits()).missing == []
+    with pytest.raises(SandboxError, match="cannot be built: no mount"):
+        parse(reply | {"result": '{"name": ":broken", "error": "no mount"}'}, Limits())
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "big").write_bytes(b"x" * 100)
