@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import PEOPLE, execute, write_corpus
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tensorboard.plugin_util import markdown_to_safe_html
 
@@ -351,6 +351,7 @@ def test_documents_are_completed_where_they_stood_in_training(monkeypatch):
     assert logged(0) == (pytest.approx(loss, rel=1e-6), completions)
 
 
+@example(rows=[("", "a \n")])
 @given(rows=st.lists(st.tuples(st.text(), st.text("|`*_<>&[]()#~-\\ \nab")), min_size=1, max_size=5))
 def test_any_text_is_shown_as_it_is(rows):
     """By TensorBoard's own Markdown: nothing in it is taken for markup, and no cell for two."""

@@ -170,7 +170,7 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> str:
         return f"| {' | '.join(cells)} |\n"
 
     def escape(text: str) -> str:  # what Markdown would take for something else, or not show
-        text = re.sub("^ +| +$", lambda match: "␣" * len(match[0]), text)
+        text = re.sub(r"\A +| +\Z", lambda match: "␣" * len(match[0]), text)
         text = re.sub(r"[\\`*_{}\[\]<>#|&~]", lambda match: f"&#{ord(match[0])};", text)
         return "".join(c if c.isprintable() else "⏎" if c == "\n" else "�" for c in text)
 
