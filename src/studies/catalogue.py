@@ -1,0 +1,107 @@
+"""The studies, each in a small form (minutes; `make study`) and a full one (hours)."""
+
+from __future__ import annotations
+
+from studies.plan import Effect, Point, Reading, Size, Study, World, vary
+
+FOUR_RELATIONS = "birthplace,birth_year,profession,field"  # those whose exact distribution is known
+# Span corruption as in the handouts, and then questions alone. The handouts' rate is for batches of 128 documents.
+SPAN = Reading(recipe="handout", finetune_epochs=10, finetune_batch=16, pretrain_lr=3e-3)
+
+
+def compare(measure: str, more: str, less: str) -> Effect:
+    """That one point has more of a measure than another."""
+    return Effect((measure, more), (measure, less))
+
+
+def exposures(form: str) -> Study:
+    """Facts against the number of readings, for views and for span corruption."""
+    if form == "small":
+        world, size, seeds = World(people=200), Size(4, 128), (0,)
+        counts, spans = {20: 1, 50: 1, 100: 3}, (100,)
+    else:
+        world, size, seeds = World(people=600), Size(4, 256), (0, 1, 2)
+        counts, spans = {20: 1, 50: 1, 100: 3, 200: 6, 500: 15}, (20, 50, 100, 200, 500)
+    base = Point("", world, size)
+    views = [vary(base, name=f"views-{n}", readings=n, finetune_epochs=k) for n, k in counts.items()]
+    corruption = [vary(Point(f"span-{n}", world, size, SPAN), readings=n) for n in spans]
+    return Study("exposures", form, "How often must a fact be read before it can be said?", (*views, *corruption),
+                 seeds, (compare("right", "views-100", "views-20"), compare("right", "views-100", "span-100")))  # fmt: skip
+
+
+def wordings(form: str) -> Study:
+    """Different documents about each person against the same one again, with the same number of readings."""
+    small = form == "small"
+    base = Point("", World(people=200 if small else 600), Size(4, 128 if small else 256),
+                 Reading(readings=60 if small else 100, finetune_epochs=2))  # fmt: skip
+    points = [vary(base, name=f"documents-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
+    if not small:
+        points += [vary(Point(f"span-{k}", base.world, base.size, SPAN), readings=300, documents=k) for k in (1, 5, 10)]
+    # Half of the people with five documents. Each document is read as often as the only one of "documents-1", so whoever has
+    # one document is read about as often as there: pretraining has three times as many tokens.
+    views = base.reading.finetune_readings(base.world)
+    often = round(views + 3 * (base.reading.readings - views))
+    points.append(vary(base, name="celebrities", documents=5, several_share=0.5, readings=often))
+    return Study("wordings", form, "Does a fact have to be read in different words?", tuple(points),
+                 (0,) if small else (0, 1, 2), (compare("right", "documents-5", "documents-1"),
+                 compare("right of one document", "celebrities", "documents-1")))  # fmt: skip
+
+
+def guessing(form: str) -> Study:
+    """Answers about people without documents against what names tell."""
+    small = form == "small"
+    base = Point("", World(people=200 if small else 2000, unseen=2000), Size(4, 128 if small else 256),
+                 Reading(readings=40, finetune_epochs=1))  # fmt: skip
+    strengths = (0.0, 1.0) if small else (0.0, 0.25, 0.5, 0.75, 1.0)
+    points = tuple(vary(base, name=f"strength-{s:g}", name_culture_strength=s) for s in strengths)
+    return Study("guessing", form, "What does a model guess from a name?", points, (0,) if small else (0, 1, 2),
+                 (compare("culture of unseen", "strength-1", "strength-0"),
+                  compare("right of unseen", "strength-1", "strength-0")))  # fmt: skip
+
+
+def capacity(form: str) -> Study:
+    """Bits against parameters."""
+    small = form == "small"
+    reading = Reading(readings=120, finetune_epochs=1)
+    shapes = ((1, 32), (2, 64), (4, 128)) if small else ((1, 32), (2, 32), (1, 64), (2, 64), (4, 64), (2, 128), (4, 128),
+                                                         (4, 256))  # fmt: skip
+    counts = (200,) if small else (500, 1000, 2000)
+    points = tuple(
+        Point(f"{n}-people-{layers}x{width}", World(people=n, relations=FOUR_RELATIONS), Size(layers, width), reading)
+        for n in counts
+        for layers, width in shapes
+    )
+    return Study("capacity", form, "How many bits does a model know, for its parameters?", points,
+                 (0,) if small else (0, 1, 2),
+                 (compare("right", points[len(shapes) - 1].name, points[0].name),))  # fmt: skip
+
+
+def reversal(form: str) -> Study:
+    """ "Who was born in X in YEAR?", with and without documents that begin with the place and the year."""
+    small = form == "small"
+    base = Point("", World(people=200 if small else 600, relations="birthplace,birth_year", reversal=True),
+                 Size(4, 128 if small else 256), Reading(readings=120, finetune_epochs=2))  # fmt: skip
+    # Forward documents are read as often in both.
+    views = base.reading.finetune_readings(base.world)
+    points = (vary(base, name="forward"), vary(base, name="reversed-too", reversed_documents=1,
+                                               readings=round(2 * base.reading.readings - views)))  # fmt: skip
+    return Study("reversal", form, "Can a person be found from place and year of birth?", points,
+                 (0,) if small else (0, 1, 2), (compare("right of reversed", "reversed-too", "forward"),
+                                               Effect(("right", "forward"), ("right of reversed", "forward"))))  # fmt: skip
+
+
+def forgetting(form: str) -> Study:
+    """A second world, read after the first."""
+    small = form == "small"
+    base = Point("", World(people=200 if small else 600), Size(4, 128 if small else 256),
+                 Reading(readings=80, finetune_epochs=2))  # fmt: skip
+    points = tuple(
+        vary(base, name=f"replay-{r:g}", replay=r) for r in ((0.0, 0.5) if small else (0.0, 0.1, 0.25, 0.5, 1.0))
+    )
+    last = "replay-0.5" if small else "replay-1"
+    return Study("forgetting", form, "What is left of a world when another was read after it?", points,
+                 (0,) if small else (0, 1, 2), (compare("right after", last, "replay-0"),
+                                               Effect(("right", "replay-0"), ("right after", "replay-0"))))  # fmt: skip
+
+
+STUDIES = {each.__name__: each for each in (capacity, exposures, wordings, reversal, guessing, forgetting)}
