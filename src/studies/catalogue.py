@@ -20,7 +20,7 @@ def exposures(form: str) -> Study:
         world, size, seeds = World(people=200), Size(4, 128), (0,)
         counts, spans = {20: 1, 50: 1, 100: 3}, (100,)
     else:
-        world, size, seeds = World(people=600), Size(4, 256), (0, 1, 2)
+        world, size, seeds = World(people=400), Size(4, 128), (0, 1, 2)
         counts, spans = {20: 1, 50: 1, 100: 3, 200: 6, 500: 15}, (20, 50, 100, 200, 500)
     base = Point("", world, size)
     views = [vary(base, name=f"views-{n}", readings=n, finetune_epochs=k) for n, k in counts.items()]
@@ -32,16 +32,13 @@ def exposures(form: str) -> Study:
 def wordings(form: str) -> Study:
     """Different documents about each person against the same one again, with the same number of readings."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 600), Size(4, 128 if small else 256),
-                 Reading(readings=60 if small else 100, finetune_epochs=2))  # fmt: skip
+    base = Point("", World(people=200 if small else 400), Size(4, 128),
+                 Reading(readings=100))  # fmt: skip
     points = [vary(base, name=f"documents-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
     if not small:
         points += [vary(Point(f"span-{k}", base.world, base.size, SPAN), readings=300, documents=k) for k in (1, 5, 10)]
-    # Half of the people with five documents. Each document is read as often as the only one of "documents-1", so whoever has
-    # one document is read about as often as there: pretraining has three times as many tokens.
-    views = base.reading.finetune_readings(base.world)
-    often = round(views + 3 * (base.reading.readings - views))
-    points.append(vary(base, name="celebrities", documents=5, several_share=0.5, readings=often))
+    # Half of the people with five documents, each of which is read as often as the only one of "documents-1".
+    points.append(vary(base, name="celebrities", documents=5, several_share=0.5, readings=3 * base.reading.readings))
     return Study("wordings", form, "Does a fact have to be read in different words?", tuple(points),
                  (0,) if small else (0, 1, 2), (compare("right", "documents-5", "documents-1"),
                  compare("right of one document", "celebrities", "documents-1")))  # fmt: skip
@@ -50,8 +47,8 @@ def wordings(form: str) -> Study:
 def guessing(form: str) -> Study:
     """Answers about people without documents against what names tell."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 2000, unseen=2000), Size(4, 128 if small else 256),
-                 Reading(readings=40, finetune_epochs=1))  # fmt: skip
+    base = Point("", World(people=200 if small else 1000, unseen=2000), Size(4, 128),
+                 Reading(readings=100))  # fmt: skip
     strengths = (0.0, 1.0) if small else (0.0, 0.25, 0.5, 0.75, 1.0)
     points = tuple(vary(base, name=f"strength-{s:g}", name_culture_strength=s) for s in strengths)
     return Study("guessing", form, "What does a model guess from a name?", points, (0,) if small else (0, 1, 2),
@@ -62,12 +59,17 @@ def guessing(form: str) -> Study:
 def capacity(form: str) -> Study:
     """Bits against parameters."""
     small = form == "small"
-    reading = Reading(readings=120, finetune_epochs=1)
-    shapes = ((1, 32), (2, 64), (4, 128)) if small else ((1, 32), (2, 32), (1, 64), (2, 64), (4, 64), (2, 128), (4, 128),
-                                                         (4, 256))  # fmt: skip
-    counts = (200,) if small else (500, 1000, 2000)
+    if small:
+        shapes, counts, relations, reading = ((1, 32), (2, 64), (4, 128)), (200,), "birthplace", Reading(readings=100)
+    else:
+        shapes, counts, relations = (
+            ((1, 16), (1, 32), (2, 32), (2, 64), (4, 64), (4, 128)),
+            (250, 500, 1000),
+            FOUR_RELATIONS,
+        )
+        reading = Reading(readings=300, finetune_epochs=2)
     points = tuple(
-        Point(f"{n}-people-{layers}x{width}", World(people=n, relations=FOUR_RELATIONS), Size(layers, width), reading)
+        Point(f"{n}-people-{layers}x{width}", World(people=n, relations=relations), Size(layers, width), reading)
         for n in counts
         for layers, width in shapes
     )
@@ -79,12 +81,11 @@ def capacity(form: str) -> Study:
 def reversal(form: str) -> Study:
     """ "Who was born in X in YEAR?", with and without documents that begin with the place and the year."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 600, relations="birthplace,birth_year", reversal=True),
-                 Size(4, 128 if small else 256), Reading(readings=120, finetune_epochs=2))  # fmt: skip
-    # Forward documents are read as often in both.
-    views = base.reading.finetune_readings(base.world)
+    base = Point("", World(people=200 if small else 400, relations="birthplace,birth_year", reversal=True), Size(4, 128),
+                 Reading(readings=160, finetune_epochs=2))  # fmt: skip
+    # Each document is read as often in both.
     points = (vary(base, name="forward"), vary(base, name="reversed-too", reversed_documents=1,
-                                               readings=round(2 * base.reading.readings - views)))  # fmt: skip
+                                               readings=2 * base.reading.readings))  # fmt: skip
     return Study("reversal", form, "Can a person be found from place and year of birth?", points,
                  (0,) if small else (0, 1, 2), (compare("right of reversed", "reversed-too", "forward"),
                                                Effect(("right", "forward"), ("right of reversed", "forward"))))  # fmt: skip
@@ -93,8 +94,7 @@ def reversal(form: str) -> Study:
 def forgetting(form: str) -> Study:
     """A second world, read after the first."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 600), Size(4, 128 if small else 256),
-                 Reading(readings=80, finetune_epochs=2))  # fmt: skip
+    base = Point("", World(people=200 if small else 400), Size(4, 128), Reading(readings=100))  # fmt: skip
     points = tuple(
         vary(base, name=f"replay-{r:g}", replay=r) for r in ((0.0, 0.5) if small else (0.0, 0.1, 0.25, 0.5, 1.0))
     )
