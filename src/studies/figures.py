@@ -45,7 +45,7 @@ def bars(theme: Theme, points: Points, measures: dict[str, str]) -> Figure:
     """For each point a bar for each measure that it has; `measures` has their names for the reader."""
     figure, axes = new(theme, 1.2 + 0.5 * sum(m in point for point in points.values() for m in measures))
     y, ticks = 0.0, []
-    for name, point in points.items():
+    for point in points.values():
         own = [measure for measure in measures if measure in point]
         ticks.append(y + (len(own) - 1) / 2)
         for measure in own:
