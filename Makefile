@@ -1,6 +1,6 @@
 # make help      says what there is. Works from any folder with make -C, and any number of times.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint handout clean
+.PHONY: help demo study test test-all lint handout clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,10 @@ help: ## these lines
 
 demo: $(INSTALLED) ## pretraining shown to matter: the whole experiment on a small invented world, in ten minutes
 	@$(RUN) src/demo.py
+
+study: $(INSTALLED) ## how much a model can know, and how it comes to: six small studies (docs/studies.md)
+	@for name in exposures wordings guessing reversal capacity forgetting; do \
+		$(RUN) src/study.py $$name --out studies || exit; done
 
 test: $(INSTALLED) ## the tests, in a few minutes
 	@$(RUN) -m pytest -n 2

@@ -1,4 +1,5 @@
-"""The figures of docs/findings.md, each for a light and a dark page. All numbers come from findings.json; figures.py draws them."""
+"""The figures of docs/findings.md, each for a light and a dark page. All numbers come from findings.json
+and, those of studies, from measured/; figures.py draws them."""
 
 from __future__ import annotations
 
@@ -119,4 +120,24 @@ def confidence(theme: Theme) -> Figure:
     return figure
 
 
-FINDINGS_FIGURES: tuple[Callable[[Theme], Figure], ...] = (stored, views, wrong, confidence)
+def of_study(path: Path) -> Callable[[Theme], Figure]:
+    """The function that draws the figure of a study, from the numbers that src/study.py has written."""
+
+    def draw(theme: Theme) -> Figure:
+        from studies import figures
+
+        return figures.draw(json.loads(path.read_text("utf-8")), theme)
+
+    draw.__name__ = f"study_{path.name.partition('.')[0]}"  # of the file
+    return draw
+
+
+def measured() -> dict[str, Path]:
+    """The numbers of each study that has results: of its full form if that has been run, else of its small one."""
+    paths = sorted(Path(__file__).with_name("measured").glob("*.json"), reverse=True)  # small before full
+    return {path.name.partition(".")[0]: path for path in paths}
+
+
+FINDINGS_FIGURES: tuple[Callable[[Theme], Figure], ...] = (
+    stored, views, wrong, confidence, *map(of_study, measured().values())
+)  # fmt: skip

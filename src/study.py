@@ -102,6 +102,7 @@ class Schedule:
         """Does all runs. A failed one does not keep the others from running. When it is interrupted, the runs are told to
         save what they have."""
         waiting = list(left)
+        previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             with tqdm(total=len(left), unit="run", disable=None) as bar:
                 while waiting or self.running:
@@ -117,6 +118,7 @@ class Schedule:
                 process.send_signal(signal.SIGTERM)
             for process in self.running:
                 process.wait()
+            signal.signal(signal.SIGTERM, previous)
 
 
 def write_outcome(study: Study, out: Path, found: dict[str, results.Row]) -> None:
@@ -144,10 +146,8 @@ def main(argv: list[str] | None = None) -> None:
     found = results.read_results(study, folders)
     left = [run for run in study.runs() if run.key not in found]
     if args.list:
-        python = ("OMP_NUM_THREADS=1", sys.executable)
         for run in left:
-            words = work.command(run, out.resolve(), python)
-            print(words[0], shlex.join(words[1:]))
+            print(shlex.join(["env", "OMP_NUM_THREADS=1", *work.command(run, out.resolve())]))
         return
     if args.only is not None:
         chosen = [run for run in study.runs() if run.key == args.only]

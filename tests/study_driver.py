@@ -36,8 +36,8 @@ def use_tiny_studies(patch=setattr) -> None:
     command = work.command
     for name, make in TINY_STUDIES.items():
         catalogue.STUDIES[name] = make
-    patch(work, "command", lambda run, out, *python: [
-        __file__ if word.endswith("study.py") else word for word in command(run, out, *python)])  # fmt: skip
+    patch(work, "command", lambda run, out: [
+        __file__ if word.endswith("study.py") else word for word in command(run, out)])  # fmt: skip
 
 
 if __name__ == "__main__":

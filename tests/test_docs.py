@@ -41,6 +41,8 @@ def numbers_in(value):
 def test_the_numbers_of_the_findings_are_those_of_its_json_file():
     """All decimals, percentages and counts "N of M" of findings.md. A description of a figure may round."""
     text = (ROOT / "docs" / "findings.md").read_text("utf-8").partition("## Related work")[0]
+    for section in study_sections().values():
+        text = text.replace(section, "")
     measured = numbers_in(json.loads((ROOT / "docs" / "findings.json").read_text("utf-8")))
     measured |= {90.0}  # the precision that was asked for
     rounded = {float(f"{number:.0f}") for number in measured}
@@ -51,6 +53,34 @@ def test_the_numbers_of_the_findings_are_those_of_its_json_file():
     found = {float(number) for number in re.findall(r"\d+\.\d+|\d+(?= %)|\d+(?= of)|(?<=of )\d+", body)}
     found -= {3.3}  # million parameters
     assert len(found) > 25 and found <= measured, found - measured
+
+
+def study_sections():
+    """The sections of findings.md about studies, by the name of the study, whose figure they have."""
+    text = (ROOT / "docs" / "findings.md").read_text("utf-8")
+    sections = {re.search(r"figures/study_(\w+)\.light\.svg", part): part for part in re.split(r"(?m)^(?=## )", text)}
+    return {match[1]: part for match, part in sections.items() if match}
+
+
+NOT_MEASURED = {3.1, 3.2, 3.3, 95.0}  # the parts of Physics of Language Models, and the level of intervals
+
+
+def test_the_numbers_of_the_studies_are_those_that_were_measured(monkeypatch):
+    """Each study with results has a section, and each decimal, percentage and count "N of M" in it is in the study's file, or
+    rounded to it."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    measured = importlib.import_module("findings_figures").measured()
+    sections = study_sections()
+    assert sections.keys() == measured.keys()
+    for name, path in measured.items():
+        known = json.loads(path.read_text("utf-8"))
+        assert known["runs"] == known["of"], f"{path}: half a study"
+        numbers = numbers_in({key: known[key] for key in ("points", "effects", "runs")})
+        numbers |= {float(f"{number:.0f}") for number in numbers}
+        for text in (*re.findall(r'alt="([^"]*)"', sections[name]), re.sub(r'alt="[^"]*"', "", sections[name])):
+            text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+            found = {float(n) for n in re.findall(r"\d+\.\d+|\d+(?= %)|\d+(?= of)|(?<=of )\d+", text)} - NOT_MEASURED
+            assert found <= numbers, (name, found - numbers)
 
 
 def test_the_results_are_the_same_everywhere(monkeypatch):

@@ -218,7 +218,8 @@ def document(study: Study, results: dict[str, Row]) -> dict[str, Any]:
             shares = {name: share for name in COLUMNS[study.name] if (share := share_of(name, found))}
             points[point.name] = summary_of(point, found) | {
                 name: {"right": s.count, "asked": s.total, "percent": round(100 * s.share, 1),
-                       "low": round(100 * s.interval[0], 1), "high": round(100 * s.interval[1], 1)}
+                       "low": round(100 * s.interval[0], 1), "high": round(100 * s.interval[1], 1),
+                       "seeds": [round(100 * one.share, 1) for r in found if (one := share_of(name, [r]))]}
                 for name, s in shares.items()
             }  # fmt: skip
     effects = [(effect_text(effect), effect_of(study, effect, results)) for effect in study.effects]
@@ -227,8 +228,11 @@ def document(study: Study, results: dict[str, Row]) -> dict[str, Any]:
         for text, values in effects
         if values
     }
+    made = {
+        name: sorted({str(result.get(name) or "-") for result in results.values()}) for name in ("commit", "machine")
+    }
     return {"study": study.name, "form": study.form, "question": study.question, "runs": len(results),
-            "of": len(study.runs()), "points": points, "effects": named}  # fmt: skip
+            "of": len(study.runs()), "points": points, "effects": named} | made  # fmt: skip
 
 
 def summary_of(point: Point, found: Sequence[Row]) -> dict[str, Any]:

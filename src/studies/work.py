@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -129,6 +128,15 @@ def do(run: Run, out: Path) -> Path:
     return path
 
 
-def command(run: Run, out: Path, python: Sequence[str] = (sys.executable,)) -> list[str]:
+def command(run: Run, out: Path) -> list[str]:
     """The command that does one run."""
-    return [*python, str(ROOT / "src" / "study.py"), run.study, f"--{run.form}", "--out", str(out), "--only", run.key]
+    return [
+        sys.executable,
+        str(ROOT / "src" / "study.py"),
+        run.study,
+        f"--{run.form}",
+        "--out",
+        str(out),
+        "--only",
+        run.key,
+    ]

@@ -1,9 +1,13 @@
 """The program study.py: real processes, real training of tiny models."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import commands
@@ -88,6 +92,22 @@ def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch, ca
     assert "Traceback" not in err
 
 
+def test_a_study_that_is_told_to_stop_tells_its_runs(tmp_path, monkeypatch, capsys):
+    program = f"open({str(tmp_path / 'begun')!r}, 'w'); import time; time.sleep(300)"
+    monkeypatch.setattr(work, "command", lambda run, out: [sys.executable, "-c", program])
+
+    def stop():
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop).start()
+    began, handler = time.monotonic(), signal.getsignal(signal.SIGTERM)
+    assert execute(monkeypatch, "wordings", "--out", tmp_path / "out") == 143
+    assert time.monotonic() - began < 100 and signal.getsignal(signal.SIGTERM) == handler
+    assert "No run is done yet" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("words", "message"), [
     (["exposure", "--out", "o"], "did you mean 'exposures'"),
     (["exposures"], "--out"),
@@ -97,6 +117,7 @@ def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch, ca
     (["exposures", "--out", "o", "--merge", "missing"], "--merge missing: there is no such folder"),
     (["exposures", "--out", "o", "--merge", "file"], "--merge file: there is no such folder"),
     (["exposures", "--out", "o", "--only", "exposures.small.one.s9"], "has no such run"),
+    (["exposures", "--out", "o", "--only", ""], "has no such run"),
     (["exposures", "--out", "o", "--jobs", "0"], "--jobs"),
     (["exposures", "--out", "o", "--small", "--full"], "not allowed with"),
     (["exposures", "--out", "o", "--list", "--table"], "not allowed with"),
@@ -109,7 +130,7 @@ def test_bad_input(tmp_path, monkeypatch, capsys, words, message):
     Path("broken/results/exposures.small.one.s0.json").write_text('{"key": ')
     before = commands.contents(".")
     assert execute(monkeypatch, *words) == 2
-    out, err = capsys.readouterr()
+    err = capsys.readouterr().err
     assert message in err and err.startswith("study.py: error: ") and err.count("\n") == 1
     assert commands.contents(".") == before
 
