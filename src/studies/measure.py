@@ -41,8 +41,12 @@ class Fact:
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:
-    """The rows of a TSV file with a header."""
-    return list(csv.DictReader(read_text(path).split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE))
+    """The rows of a TSV file with a header. Raises InputError when one has other columns than the header."""
+    rows = list(csv.DictReader(read_text(path).split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE))
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise InputError(f"{path}, line {number}: is damaged; remove its folder, to make the world again")
+    return rows
 
 
 def read_facts(world: Path) -> list[Fact]:
@@ -51,12 +55,20 @@ def read_facts(world: Path) -> list[Fact]:
     try:
         return [Fact(**{name: kinds.get(name, str)(value) for name, value in row.items()}) for row in read_tsv(path)]
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: is no list of facts ({error}); remove its folder, to make it again") from error
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: is no list of facts ({error}); remove its folder, to make the world again"
+        ) from error
 
 
 def cultures_of_answers(world: Path) -> dict[str, set[str]]:
-    """The cultures of the birthplaces with this answer."""
-    return {row["answer"]: set(row["cultures"].split()) for row in read_tsv(world / "cultures.tsv")}
+    """The cultures of the birthplaces with this answer. Raises InputError when they cannot be read."""
+    path = world / "cultures.tsv"
+    try:
+        return {row["answer"]: set(row["cultures"].split()) for row in read_tsv(path)}
+    except KeyError as error:
+        raise InputError(f"{path}: has no column {error}; remove its folder, to make the world again") from error
 
 
 def chosen(facts: Sequence[Fact], limit: int = LIMIT) -> dict[tuple[str, str, bool], tuple[int, list[Fact]]]:

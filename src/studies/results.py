@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from engine.files import InputError, read_text
+from engine.files import InputError, read_text, reason
 from evaluation.metrics import confidence_interval
 from studies.measure import REVERSAL
 from studies.plan import Effect, Point, Study
@@ -100,13 +100,12 @@ def check_result(result: object) -> str:
 
 def read_result(path: Path, settings: dict[str, Any]) -> Row:
     """A result. Raises InputError when it is damaged, or was made with other settings."""
+    text = read_text(path)
     try:
-        result = json.loads(read_text(path))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is damaged ({error}); remove it, to run it again") from error
-    if problem := check_result(result):
+        problem = check_result(result := json.loads(text))
+    except (ValueError, RecursionError, OverflowError) as error:
+        problem = f"is damaged ({reason(error)})"
+    if problem:
         raise InputError(f"{path}: {problem}; remove it, to run it again")
     if result["settings"] != json.loads(json.dumps(settings)):
         raise InputError(f"{path}: was made with other settings; remove it, to run it again")

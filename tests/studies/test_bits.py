@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from study_driver import TINY
 
 import run
+from engine.files import InputError
 from engine.inputs import find_sizes, load_recorded_corpus, make_model
 from replicate import command_line
 from studies import work
 from studies.bits import known_bits, net_bits
-from studies.measure import ask, chosen, measure, read_facts
+from studies.measure import ask, chosen, cultures_of_answers, measure, read_facts
 from studies.plan import Run
 from vocabulary import MASK, encode
 
@@ -92,3 +93,31 @@ def test_of_many_facts_some_are_asked(trained):
     for group, (total, members) in groups.items():
         assert len(members) == min(10, total) and {fact.group for fact in members} == {group}
         assert len(set(members)) == len(members)
+
+
+FACTS = "split\trelation\tquestion\tanswer\tbits\tbits_given_name\tbest_guess\tguess_given_name\tdocuments\tculture\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (FACTS + "dev\tbirthplace\tWhere?\tRome\tmany\t1\tA\tB\t1\tfr_FR\n", "is no list of facts"),
+        (FACTS + "dev\tbirthplace\tWhere?\tRome\n", "line 2: is damaged"),
+        (FACTS + "dev\tfield\tWhat?\tlaw\t1\t1\tA\tB\t1\tfr_FR\tmore\n", "line 2: is damaged"),
+        ("split\trelation\ndev\tfield\n", "is no list of facts"),
+        (None, "cannot be read"),
+    ],
+)
+def test_damaged_facts_are_named(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "facts.tsv").write_text(text)
+    with pytest.raises(InputError, match=message) as found:
+        read_facts(tmp_path)
+    assert str(found.value).startswith(str(tmp_path / "facts.tsv"))
+
+
+@pytest.mark.parametrize(("text", "message"), [("answer\nRome\n", "no column"), ("answer\tcultures\nRome\n", "line 2")])
+def test_damaged_cultures_are_named(tmp_path, text, message):
+    (tmp_path / "cultures.tsv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        cultures_of_answers(tmp_path)
