@@ -33,12 +33,13 @@ class Phase:
     weight_decay: float = 0.1
     dropout: float = 0.1
     cloze_share: float = 0.0  # share of the documents that are read as views (cloze.py); the others are span-corrupted
-    views: int = 0  # in finetuning, views that are read with each question; batch_size counts the questions only
+    # In finetuning, documents that are read with each question, as views by cloze_share; batch_size counts the questions only
+    views: int = 0
     answer_weight: float = 1.0  # how much more often a view hides a name that has answered a training question
 
     def __post_init__(self):
-        if (self.views or self.answer_weight != 1.0) and not self.cloze_share:
-            raise ValueError("views and answer_weight have no effect without cloze_share: set it to 1.0")
+        if self.answer_weight != 1.0 and not self.cloze_share:
+            raise ValueError("answer_weight has no effect without cloze_share: set it to 1.0")
 
     def at_width(self, n_embd: int) -> Phase:
         """The phase for a model of another width. AdamW's rate is inversely proportional to it, as muP has it for hidden and
@@ -82,6 +83,12 @@ RECIPES = {
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip
+# `fast` without its views: documents are span-corrupted, in finetuning too. It is there to measure what views are worth.
+RECIPES["spans"] = Recipe(
+    pretrain=replace(RECIPES["fast"].pretrain, cloze_share=0.0),
+    finetune=replace(RECIPES["fast"].finetune, cloze_share=0.0, answer_weight=1.0),
+    scratch=RECIPES["fast"].scratch,
+)
 
 
 def choose_phase(args: Namespace, sizes: Sizes) -> Phase:

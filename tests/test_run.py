@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from commands import contents, execute
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from cloze import ClozeDataset
 from dataset import NameDataset
 from engine.files import find_corpus
 from engine.inputs import load_corpus
@@ -159,6 +161,23 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3)  # where finetuning goes on
     log = EventAccumulator(f"expt/finetune/fast_{variant}-fast-s0").Reload()
     assert log.Scalars("train/lr")[-1].value < 1e-9
+
+
+def test_the_recipe_spans_is_fast_without_views(folder, monkeypatch):
+    """It differs in nothing else, and reads spans beside the questions of finetuning too."""
+    fast, spans = RECIPES["fast"], RECIPES["spans"]
+    assert replace(spans.pretrain, cloze_share=1.0) == fast.pretrain and spans.scratch == fast.scratch
+    assert replace(spans.finetune, cloze_share=1.0, answer_weight=6.0) == fast.finetune
+    shared = ("rope", "wiki.txt", "--recipe", "spans", "--max_epochs", "1")
+    assert execute(monkeypatch, "pretrain", *shared, "--writing_params_path", "a") == 0
+    questions = ("--reading_params_path", "a", "--finetune_corpus_path", "birth_places_train.tsv")
+    with monkeypatch.context() as patch:
+        patch.setattr(ClozeDataset, "view", lambda *_: pytest.fail("a view was read"))
+        assert execute(monkeypatch, "finetune", *shared, "--writing_params_path", "b", *questions) == 0
+    record = json.loads(Path("b.json").read_text())
+    assert (record["first_position"], record["recipe"]["views"], record["recipe"]["cloze_share"]) == (0, 20, 0.0)
+    evaluate = ("--reading_params_path", "b", "--eval_corpus_path", "birth_dev.tsv", "--outputs_path", "o")
+    assert execute(monkeypatch, "evaluate", "rope", "wiki.txt", *evaluate) == 0
 
 
 def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from studies.plan import Effect, Point, Reading, Size, Study, World, vary
 
 FOUR_RELATIONS = "birthplace,birth_year,profession,field"  # those whose exact distribution is known
-# Span corruption as in the handouts, and then questions alone. The handouts' rate is for batches of 128 documents.
-SPAN = Reading(recipe="handout", finetune_epochs=10, finetune_batch=16, pretrain_lr=3e-3)
+SPANS_READINGS = 200  # of each person, so that span corruption has learned something
 
 
 def compare(measure: str, more: str, less: str) -> Effect:
@@ -16,32 +15,30 @@ def compare(measure: str, more: str, less: str) -> Effect:
 
 def exposures(form: str) -> Study:
     """Facts against the number of readings, for views and for span corruption."""
-    if form == "small":
-        world, size, seeds = World(people=200), Size(4, 128), (0,)
-        counts, spans = {20: 1, 50: 1, 100: 3}, (100,)
-    else:
-        world, size, seeds = World(people=400), Size(4, 128), (0, 1, 2)
-        counts, spans = {20: 1, 50: 1, 100: 3, 200: 6, 500: 15}, (20, 50, 100, 200, 500)
-    base = Point("", world, size)
+    small = form == "small"
+    # The passes through the questions of finetuning, in which a part of the reading is done, by the number of readings.
+    counts = {20: 1, 50: 1, 100: 3} if small else {20: 1, 50: 1, 100: 3, 200: 6, 500: 15}
+    base = Point("", World(people=200 if small else 400))
     views = [vary(base, name=f"views-{n}", readings=n, finetune_epochs=k) for n, k in counts.items()]
-    corruption = [vary(Point(f"span-{n}", world, size, SPAN), readings=n) for n in spans]
-    return Study("exposures", form, "How often must a fact be read before it can be said?", (*views, *corruption),
-                 seeds, (compare("right", "views-100", "views-20"), compare("right", "views-100", "span-100")))  # fmt: skip
+    spans = [vary(base, name=f"spans-{n}", readings=n, finetune_epochs=k, recipe="spans")
+             for n, k in counts.items() if n == 100 or not small]  # fmt: skip
+    return Study("exposures", form, "How often must a fact be read before it can be said?", (*views, *spans),
+                 (0,) if small else (0, 1, 2),
+                 (compare("right", "views-100", "views-20"), compare("right", "views-100", "spans-100")))  # fmt: skip
 
 
 def wordings(form: str) -> Study:
     """Different documents about each person against the same one again, with the same number of readings."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 400), Size(4, 128),
-                 Reading(readings=100))  # fmt: skip
-    points = [vary(base, name=f"documents-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
-    if not small:
-        points += [vary(Point(f"span-{k}", base.world, base.size, SPAN), readings=300, documents=k) for k in (1, 5, 10)]
-    # Half of the people with five documents, each of which is read as often as the only one of "documents-1".
-    points.append(vary(base, name="celebrities", documents=5, several_share=0.5, readings=3 * base.reading.readings))
+    base = Point("", World(people=200 if small else 400))
+    spans = vary(base, recipe="spans", readings=SPANS_READINGS, finetune_epochs=6)
+    points = [vary(base, name=f"views-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
+    points += [vary(spans, name=f"spans-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
+    if not small:  # half of the people with five documents, each of which is read as often as the one of the others
+        points += [vary(each, name=f"{name}-celebrities", documents=5, several_share=0.5, readings=3 * each.reading.readings)
+                   for name, each in (("views", base), ("spans", spans))]  # fmt: skip
     return Study("wordings", form, "Does a fact have to be read in different words?", tuple(points),
-                 (0,) if small else (0, 1, 2), (compare("right", "documents-5", "documents-1"),
-                 compare("right of one document", "celebrities", "documents-1")))  # fmt: skip
+                 (0,) if small else (0, 1, 2), (compare("right", "spans-5", "spans-1"),))  # fmt: skip
 
 
 def guessing(form: str) -> Study:

@@ -88,7 +88,7 @@ def capacity(theme: Theme, points: Points) -> Figure:
 def exposures(theme: Theme, points: Points) -> Figure:
     """Right answers against the number of readings."""
     figure, axes = new(theme)
-    for colour, kind, name in (("blue", "views", "views (fast)"), ("orange", "span", "span corruption")):
+    for colour, kind, name in (("blue", "views", "views (fast)"), ("orange", "spans", "span corruption")):
         own = [point for key, point in points.items() if key.startswith(kind)]
         if own:
             curve(axes, theme, colour, name, [p["readings"] for p in own], [p["right"] for p in own])
@@ -117,7 +117,7 @@ def guessing(theme: Theme, points: Points) -> Figure:
 def wordings(theme: Theme, points: Points) -> Figure:
     """Right answers by the number of documents about a person."""
     kinds = {"right of one document": "people with one document", "right of several": "with several"}
-    return bars(theme, points, kinds)
+    return bars(theme, points, kinds if any(map(set(kinds).issubset, points.values())) else {"right": ""})
 
 
 def reversal(theme: Theme, points: Points) -> Figure:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from recipe import RECIPES
+
 FORMS = ("small", "full")
-VIEWS = 20  # documents that `fast` reads with each question of finetuning (recipe.py)
+DOCUMENTS_A_QUESTION = RECIPES["fast"].finetune.views  # read beside it in finetuning; `spans` has as many
 TRAIN_SHARE = 2000 / 2937  # of the questions about people with documents
 HEAD_SIZE = 32  # features of a head, as in the handouts' models
 # Seconds of one core a run takes: for its start, for a thousand tokens, and more for those of a larger model. Measured on
 # an AMD EPYC (Zen 4) in bfloat16; other machines differ by a factor of two or three.
 SECONDS_A_RUN, SECONDS_A_KILOTOKEN, SECONDS_A_MEGAPARAMETER = 20.0, 0.045, 0.035
-TOKENS_A_READING = {"fast": 45, "handout": 115}  # of a document with one relation, about
+TOKENS_A_READING = {"fast": 45, "spans": 60}  # of a document with one relation, about
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,19 @@ class Size:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a model reads and is asked. `readings` is how often it reads about each person, in pretraining and, by the recipe
-    `fast`, beside the questions of finetuning too."""
+    """How a model reads and is asked. `readings` is how often it reads about each person, in pretraining and beside the
+    questions of finetuning, by the recipe `fast` or `spans`."""
 
     readings: int = 100
     recipe: str = "fast"
     finetune_epochs: int = 3
     pretrain_batch: int = 16
     finetune_batch: int = 2
-    pretrain_lr: float | None = None  # None: the recipe's
 
     def finetune_readings(self, world: World) -> float:
         """How often a person is read about in finetuning, on average."""
-        if self.recipe != "fast":
-            return 0.0
         relations = world.relations.count(",") + 1 + world.reversal
-        return VIEWS * self.finetune_epochs * TRAIN_SHARE * relations
+        return DOCUMENTS_A_QUESTION * self.finetune_epochs * TRAIN_SHARE * relations
 
     def pretrain_epochs(self, world: World) -> int:
         """Passes through the corpus in pretraining, such that the readings of a person add up. At least 1."""

@@ -65,8 +65,7 @@ def train_model(
         flags |= {"n_layer": size.n_layer, "n_head": size.n_head, "n_embd": size.n_embd}
     first, second = folder / f"{name}.pretrain.params", folder / f"{name}.finetune.params"
     made = train("pretrain", VARIANT, corpus, path=first, batch_size=reading.pretrain_batch,
-                 max_epochs=reading.pretrain_epochs(run.point.world), pretrain_lr=reading.pretrain_lr,
-                 **shared, **flags)  # fmt: skip
+                 max_epochs=reading.pretrain_epochs(run.point.world), **shared, **flags)  # fmt: skip
     asked = train("finetune", VARIANT, corpus, path=second, reading_params_path=first, finetune_corpus_path=questions,
                   batch_size=reading.finetune_batch, max_epochs=reading.finetune_epochs, **shared)  # fmt: skip
     return second, [made, asked]

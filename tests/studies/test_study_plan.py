@@ -32,13 +32,15 @@ def test_each_study_is_sound(study):
 
 
 def test_wordings_reads_as_much_of_each_kind():
-    """The same number of readings of a person, whatever the number of documents; celebrities add readings of theirs only."""
+    """The same number of readings of a person, whatever the number of documents; of celebrities, of each document."""
     for form in FORMS:
         points = {point.name: point for point in STUDIES["wordings"](form).points}
-        assert len({p.reading.readings for name, p in points.items() if name.startswith("documents")}) == 1
-        one, half = points["documents-1"], points["celebrities"]
-        read = half.reading.pretrain_epochs(half.world) + half.reading.finetune_readings(half.world) / 3
-        assert read == pytest.approx(one.reading.readings, abs=1)  # of each document
+        for kind in ("views", "spans"):
+            own = [p for name, p in points.items() if name.startswith(kind) and "celebrities" not in name]
+            assert len({p.reading.readings for p in own}) == 1 and len(own) > 1
+            if half := points.get(f"{kind}-celebrities"):
+                read = half.reading.pretrain_epochs(half.world) + half.reading.finetune_readings(half.world) / 3
+                assert read == pytest.approx(own[0].reading.readings, abs=1)
 
 
 def test_readings_are_counted():
