@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -127,12 +129,19 @@ class Run:
 
     @property
     def key(self) -> str:
-        """The name of its result."""
+        """Its name on command lines and in tables."""
         return f"{self.study}.{self.form}.{self.point.name}.s{self.seed}"
 
     def settings(self) -> dict[str, Any]:
         """All that its result depends on, as it is saved."""
-        return asdict(self.point) | {"seed": self.seed}
+        settings = asdict(self.point) | {"seed": self.seed}
+        del settings["name"]
+        return settings
+
+    @property
+    def file(self) -> str:
+        """The name of its result. Runs of different studies with the same settings have the same result."""
+        return f"{hashlib.sha256(json.dumps(self.settings()).encode()).hexdigest()[:16]}.json"
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def read_results(study: Study, folders: Sequence[Path]) -> dict[str, Row]:
             raise InputError(f"{folder}: is a file, and not a folder of results")
     found = {}
     for run in study.runs():
-        paths = [folder / "results" / f"{run.key}.json" for folder in folders]
+        paths = [folder / "results" / run.file for folder in folders]
         if path := next(filter(Path.exists, paths), None):
             found[run.key] = read_result(path, run.settings())
     return found

@@ -25,7 +25,7 @@ VARIANT = "rope"
 
 def result_path(out: Path, run: Run) -> Path:
     """Where the result of a run is written."""
-    return out / "results" / f"{run.key}.json"
+    return out / "results" / run.file
 
 
 def make_world(out: Path, world: World, seed: int) -> Path:

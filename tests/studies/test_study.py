@@ -37,10 +37,11 @@ def test_a_study_from_its_command_to_its_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert execute(monkeypatch, "wordings", "--out", "a", "--list") == 0
     lines = capsys.readouterr().out.splitlines()
+    one, two = (work.result_path(Path(), run) for run in catalogue.STUDIES["wordings"]("small").runs())
     assert len(lines) == 2 and not Path("a").exists()
     other = lines[1].replace("/a --only", "/b --only")  # another folder, from another machine
     subprocess.run(other, shell=True, check=True, capture_output=True)
-    assert [path.name for path in Path("b/results").iterdir()] == ["wordings.small.two.s0.json"]
+    assert [*Path("b/results").iterdir()] == [Path("b", two)]
     assert execute(monkeypatch, "wordings", "--out", "a", "--merge", "b", "--table") == 0
     assert "\n1 of 2 runs\n" in capsys.readouterr().out
 
@@ -51,10 +52,10 @@ def test_a_study_from_its_command_to_its_figure(tmp_path, monkeypatch, capsys):
     known = json.loads(Path("a/wordings.small.json").read_text())
     assert (known["runs"], known["of"], [*known["points"]]) == (2, 2, ["one", "two"])
     assert Path("a/wordings.small.svg").read_bytes().startswith(b"<?xml")
-    result = json.loads(Path("a/results/wordings.small.one.s0.json").read_text())
+    result = json.loads(Path("a", one).read_text())
     assert {row["split"]: row["facts"] for row in result["rows"]} == {"train": 136, "dev": 34, "test": 30, "unseen": 60}
     assert not [*Path("a/runs").iterdir()] and {*Path().iterdir()} == {Path("a"), Path("b")}
-    reversed_rows = [r for r in json.loads(Path("b/results/wordings.small.two.s0.json").read_text())["rows"]
+    reversed_rows = [r for r in json.loads(Path("b", two).read_text())["rows"]
                      if r["relation"] == "reversal"]  # fmt: skip
     assert {row["split"] for row in reversed_rows} == {"train", "dev", "test"}
 
@@ -64,6 +65,8 @@ def test_a_study_from_its_command_to_its_figure(tmp_path, monkeypatch, capsys):
     assert {path: path.stat().st_mtime_ns for path in Path("a/results").iterdir()} == made
     assert execute(monkeypatch, "wordings", "--out", "a", "--merge", "b", "--list") == 0
     assert capsys.readouterr().out == ""
+    assert execute(monkeypatch, "exposures", "--out", "a", "--table") == 0  # which has the same point
+    assert "\n1 of 1 runs\n" in capsys.readouterr().out
 
 
 def test_a_second_world_after_the_first_and_an_interruption(tmp_path, monkeypatch):
@@ -121,13 +124,14 @@ def test_a_study_that_is_told_to_stop_tells_its_runs(tmp_path, monkeypatch, caps
     (["exposures", "--out", "o", "--jobs", "0"], "--jobs"),
     (["exposures", "--out", "o", "--small", "--full"], "not allowed with"),
     (["exposures", "--out", "o", "--list", "--table"], "not allowed with"),
-    (["exposures", "--out", "broken", "--table"], "exposures.small.one.s0.json: is damaged"),
+    (["exposures", "--out", "broken", "--table"], ".json: is damaged"),
 ])  # fmt: skip
 def test_bad_input(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("")
     Path("broken/results").mkdir(parents=True)
-    Path("broken/results/exposures.small.one.s0.json").write_text('{"key": ')
+    [run] = catalogue.STUDIES["exposures"]("small").runs()
+    work.result_path(Path("broken"), run).write_text('{"key": ')
     before = commands.contents(".")
     assert execute(monkeypatch, *words) == 2
     err = capsys.readouterr().err

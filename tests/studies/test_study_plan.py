@@ -13,6 +13,7 @@ EVERY = [STUDIES[name](form) for name in STUDIES for form in FORMS]
 def test_each_study_is_sound(study):
     names = [point.name for point in study.points]
     assert len(set(names)) == len(names) and len({run.key for run in study.runs()}) == len(names) * len(study.seeds)
+    assert len({run.file for run in study.runs()}) == len(study.runs())
     assert study.effects
     for effect in study.effects:
         for measure, point in (effect.more, effect.less):

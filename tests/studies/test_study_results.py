@@ -34,8 +34,8 @@ def a_result(run: Run, right: int = 5) -> dict:
     return json.loads(json.dumps({"key": run.key, "settings": run.settings(), "rows": rows} | numbers))
 
 
-def write(folder: Path, result: object, key: str) -> Path:
-    path = folder / "results" / f"{key}.json"
+def write(folder: Path, result: object, run: Run) -> Path:
+    path = folder / "results" / run.file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(result if isinstance(result, str) else json.dumps(result))
     return path
@@ -53,7 +53,7 @@ def test_results_are_merged_from_any_folders(name, form, data):
         folders = [Path(folder, str(i)) for i in range(3)]
         for run, where in zip(runs, places):
             for place in where:
-                write(folders[place], a_result(run, right=place), run.key)
+                write(folders[place], a_result(run, right=place), run)
         found = results.read_results(study, folders)
     assert found == {run.key: a_result(run, right=min(where)) for run, where in zip(runs, places) if where}
     lines = results.table(study, found)
@@ -133,7 +133,7 @@ def change(result: dict, *path, value=None) -> dict:
 def test_a_damaged_result_is_named(tmp_path, damage, message):
     study = STUDIES["exposures"]("small")
     run = study.runs()[1]
-    path = write(tmp_path, damage(a_result(run)), run.key)
+    path = write(tmp_path, damage(a_result(run)), run)
     with pytest.raises(InputError, match=message) as found:
         results.read_results(study, [tmp_path])
     assert str(found.value).startswith(f"{path}: ") and "\n" not in str(found.value)
@@ -152,7 +152,7 @@ def test_a_result_with_a_few_other_bytes_is_read_or_named(data):
             st.sampled_from(b'0123456789-e.,:{}[]"x\n\xff')
         )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "results", f"{run.key}.json")
+        path = Path(folder, "results", run.file)
         path.parent.mkdir()
         path.write_bytes(content)
         try:
