@@ -76,10 +76,10 @@ def test_the_numbers_of_the_studies_are_those_that_were_measured(monkeypatch):
         known = json.loads(path.read_text("utf-8"))
         assert known["runs"] == known["of"], f"{path}: half a study"
         numbers = numbers_in({key: known[key] for key in ("points", "effects", "runs")})
-        numbers |= {float(f"{number:.0f}") for number in numbers}
+        numbers |= {float(f"{number:.0f}") for number in numbers} | {-number for number in numbers}
         for text in (*re.findall(r'alt="([^"]*)"', sections[name]), re.sub(r'alt="[^"]*"', "", sections[name])):
             text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-            found = {float(n) for n in re.findall(r"\d+\.\d+|\d+(?= %)|\d+(?= of)|(?<=of )\d+", text)} - NOT_MEASURED
+            found = {float(n) for n in re.findall(r"\d+\.\d+|\d+(?= (?:%|of|bits))|(?<=of )\d+", text)} - NOT_MEASURED
             assert found <= numbers, (name, found - numbers)
 
 

@@ -15,7 +15,7 @@ Points = dict[str, dict[str, Any]]  # of a study, by name
 LIGHT = {"text": "#1f2328", "muted": "#59636e", "blue": "#0069b4", "orange": "#c2500a", "green": "#00795a"}
 COLOURS = ("blue", "orange", "green", "muted")
 # Bits a parameter after 1,000 and after 100 exposures (Allen-Zhu and Li 2024, Physics of Language Models 3.3)
-PUBLISHED = {2.0: "2 bits a parameter\n(published, 1,000 readings)", 1.0: "1 bit (published, 100)"}
+PUBLISHED = {2.0: "published: 2 bits a parameter (1,000 readings)", 1.0: "published: 1 bit a parameter (100 readings)"}
 
 
 def new(theme: Theme, height: float = 3.6) -> tuple[Figure, Axes]:
@@ -32,12 +32,14 @@ def new(theme: Theme, height: float = 3.6) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def curve(axes: Axes, theme: Theme, colour: str, name: str, xs: Sequence[float], shares: Sequence[dict]) -> None:
-    """Shares with their intervals against x, and the name at the right end."""
+def curve(
+    axes: Axes, theme: Theme, colour: str, name: str, xs: Sequence[float], shares: Sequence[dict], raised: float = 0
+) -> None:
+    """Shares with their intervals against x, and the name at the right end, `raised` by some points."""
     values = [share["percent"] for share in shares]
     errors = [[max(0, s["percent"] - s["low"]) for s in shares], [max(0, s["high"] - s["percent"]) for s in shares]]
     axes.errorbar(xs, values, errors, color=theme[colour], marker="o", linewidth=2, elinewidth=1, capsize=0)
-    axes.annotate(name, (xs[-1], values[-1]), (8, 0), textcoords="offset points", color=theme[colour], va="center",
+    axes.annotate(name, (xs[-1], values[-1]), (8, raised), textcoords="offset points", color=theme[colour], va="center",
                   fontweight="bold")  # fmt: skip
 
 
@@ -74,12 +76,15 @@ def capacity(theme: Theme, points: Points) -> Figure:
     for bits, name in PUBLISHED.items():
         xs = [min(ends) / 1.5, max(ends) * 1.5]
         axes.plot(xs, [bits * x for x in xs], color=theme["muted"], linestyle="--", linewidth=1)
-        axes.text(xs[0], bits * xs[0] * 1.15, name, color=theme["muted"], fontsize=9, va="bottom")
+        above = bits == max(PUBLISHED)  # its name stands above its end, the other below its beginning
+        x, offset = (xs[1], (0, 4)) if above else (xs[0], (10, -4))
+        axes.annotate(name, (x, bits * x), offset, textcoords="offset points", fontsize=9, color=theme["muted"],
+                      ha="right" if above else "left", va="bottom" if above else "top")  # fmt: skip
     for colour, (people, own) in zip(COLOURS, worlds.items()):
         own = sorted(own, key=lambda point: point["parameters"])
         xs, ys = [p["parameters"] for p in own], [max(1, p["bits"]) for p in own]
         axes.plot(xs, ys, marker="o", color=theme[colour])
-        total = own[-1]["information_a_fact"] * own[-1]["facts"]
+        total = own[-1]["information"]
         axes.axhline(total, color=theme[colour], linewidth=0.8, linestyle=":")
         axes.text(max(ends) * 1.5, total, f"all of {people:,} people", color=theme[colour], ha="right", va="bottom")
     return figure
@@ -104,12 +109,14 @@ def guessing(theme: Theme, points: Points) -> Figure:
     """About people without documents: answers that are places of the name's culture, and right ones."""
     figure, axes = new(theme, 4.2)
     xs = [float(key.removeprefix("strength-")) for key in points]
-    for colour, measure, name in (("blue", "culture of unseen", "of the name's culture"),
-                                  ("green", "culture by name", "the same, naive Bayes"),
-                                  ("orange", "right of unseen", "right"),
-                                  ("muted", "best guess", "right, best guess\nthat a name allows")):  # fmt: skip
-        curve(axes, theme, colour, name, xs, [point[measure] for point in points.values()])
-    axes.set(xlabel="name_culture_strength", ylabel="of the answers, %", ylim=(0, 100), xlim=(-0.05, 1.5))
+    lines = (("blue", "culture of unseen", "a place of the name's culture"), ("green", "culture by name", "the same, naive Bayes"),
+             ("orange", "right of unseen", "right"), ("muted", "best guess", "right, if a name told its culture"))  # fmt: skip
+    ends = [[*points.values()][-1][measure]["percent"] for _, measure, _ in lines]
+    for (colour, measure, name), end in zip(lines, ends):
+        close = [other for other in ends if other != end and abs(other - end) < 6]  # whose names would overlap
+        raised = (7 if end > close[0] else -7) if close else 0
+        curve(axes, theme, colour, name, xs, [point[measure] for point in points.values()], raised)
+    axes.set(xlabel="name_culture_strength", ylabel="of the answers, %", ylim=(0, 100), xlim=(-0.05, 1.65))
     axes.set_xticks(xs)
     return figure
 

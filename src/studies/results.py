@@ -243,6 +243,7 @@ def summary_of(point: Point, found: Sequence[Row]) -> dict[str, Any]:
         "parameters": found[0]["parameters"],
         "facts": round(mean(sum(r["facts"] for r in result["rows"] if r["split"] in CORPUS and r["stage"] in
                                 ("first", "before") and r["relation"] != REVERSAL) for result in found)),
+        "information": round(mean(bits_of(result, "information") for result in found)),  # all that there is to know
         "bits": round(mean(map(bits_of, found))),
         "net_bits": round(mean(bits_of(result, "net") for result in found)),
         "bits_beyond_name": round(mean(bits_of(result, "bits_beyond_name") for result in found)),
