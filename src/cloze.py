@@ -38,11 +38,15 @@ PROMPT_TRIES = 20  # to find a gap with words before it
 
 def pretraining_positions(block_size: int, any_wording: bool = False) -> dict[int, float]:
     """Where titles begin before any question is known, and how often: where the course's questions have their subject; if the
-    questions will have `any_wording`, half of them there and half at any of the first positions."""
+    questions will have `any_wording`, two fifths of them there, a fifth at 0, and the others at any of the first positions."""
     if not any_wording:
         return COURSE_POSITIONS
     reach = min(POSITION_REACH, block_size // 3)
-    return dict.fromkeys(range(reach), 1) | {position: 1 + reach for position in COURSE_POSITIONS if position < reach}
+    positions = dict.fromkeys(range(reach), 1.0)
+    positions[0] += reach / 2  # no earlier title covers the first tokens, so that the synthesizer would seldom look there
+    for position in COURSE_POSITIONS:
+        positions[position] = positions.get(position, 1.0) + reach
+    return positions
 
 
 def positions_of_record(saved: object, block_size: int) -> dict[int, float]:
