@@ -335,7 +335,7 @@ def test_titles_for_any_wording(tmp_path, monkeypatch, capsys):
             name + "f",
         )
         assert command(monkeypatch, "finetune", *words, "--max_epochs", 1) == 0
-        assert capsys.readouterr().err.count("--title_positions any") == warned
+        assert capsys.readouterr().err.count("--title_positions and these questions, or any") == warned
     assert command(monkeypatch, "pretrain", *short, "file", "--title_positions", "train.tsv") == 0
     assert "Titles as in the questions of train.tsv" in capsys.readouterr().out
     made, read = (checkpoint.read_metadata(name)["title_positions"] for name in ("file", "tenf"))
