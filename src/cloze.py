@@ -31,18 +31,25 @@ MAX_CONTEXT = 4  # words before a gap, and after it
 DISTRACTOR = 0.3  # probability of random words before the title
 FITTING, MANY = 0.7, 5  # see ClozeDataset: share of a corpus within the blocks, and blocks of a document
 POSITION_REACH = 40  # with any wording, titles begin before this position
-COURSE_POSITIONS = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
+WORDINGS = ("course", "any")  # of the questions that will be asked, as far as pretraining knows
+COURSE_POSITIONS: dict[int, float] = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
 JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
 PROMPT_TRIES = 20  # to find a gap with words before it
 
 
 def pretraining_positions(block_size: int, any_wording: bool = False) -> dict[int, float]:
     """Where titles begin before any question is known, and how often: where the course's questions have their subject; if the
-    questions will have `any_wording`, half of them there and half at any of the first positions."""
+    questions will have `any_wording`, two fifths of them there, a fifth at 0, and the others at any of the first positions."""
     if not any_wording:
         return COURSE_POSITIONS
     reach = min(POSITION_REACH, block_size // 3)
-    return dict.fromkeys(range(reach), 1) | {position: 1 + reach for position in COURSE_POSITIONS if position < reach}
+    positions = dict.fromkeys(range(reach), 1.0)
+    positions[0] += (
+        reach / 2
+    )  # no earlier title covers the first tokens, so that the synthesizer would seldom look there
+    for position in COURSE_POSITIONS:
+        positions[position] = positions.get(position, 1.0) + reach
+    return positions
 
 
 def positions_of_record(saved: object, block_size: int) -> dict[int, float]:

@@ -158,9 +158,10 @@ def likeliest_answers(
 ) -> list[Answers]:
     """The `k` most probable answers to each prompt, among those of at most `max_new_tokens` tokens before `stop_token`.
 
-    A narrow beam finds k good answers. The search is then repeated with a wide beam that keeps every beginning at least
-    as probable as the worst of them: what it drops cannot become one of the k, because a continuation is never more
-    probable than its beginning. Only if more than MAX_BEAM beginnings are kept, the result may not be exact.
+    A narrow beam finds k good answers. What it dropped cannot become one of the k if it is less probable than the worst of
+    them, because a continuation is never more probable than its beginning. For the other prompts, the search is repeated
+    with a wide beam that keeps every beginning at least as probable as that worst answer. Only if more than MAX_BEAM
+    beginnings are kept, the result may not be exact.
     """
     was_training = model.training
     model.eval()
@@ -168,8 +169,13 @@ def likeliest_answers(
     for i in range(0, len(prompts), BATCH):
         batch = prompts[i : i + BATCH]
         narrow = beam_search(model, batch, k, max_new_tokens, stop_token, 2 * k, [-math.inf] * len(batch))
-        floors = [a.logprobs[-1] - ROUNDING if len(a.logprobs) == k else -math.inf for a in narrow]
-        found += beam_search(model, batch, k, max_new_tokens, stop_token, MAX_BEAM, floors)
+        again = [j for j, answers in enumerate(narrow) if not answers.exact]
+        floors = [narrow[j].logprobs[-1] - ROUNDING if len(narrow[j].logprobs) == k else -math.inf for j in again]
+        if again:
+            wide = beam_search(model, [batch[j] for j in again], k, max_new_tokens, stop_token, MAX_BEAM, floors)
+            for j, answers in zip(again, wide):
+                narrow[j] = answers
+        found += narrow
     model.train(was_training)
     return found
 

@@ -37,7 +37,7 @@ from variants import VARIANTS
 
 NO_PRETRAINING = "none"
 HEADER = ("variant", "recipe", "seeds", "right of dev", "lowest to highest", "AUROC", "at 90 % precision",
-          "nearest name's", "right of unseen", "AUROC seen", "million tokens", "minutes", "commit")  # fmt: skip
+          "nearest name's", "right of unseen", "AUROC seen", "unread answered", "million tokens", "minutes", "commit")  # fmt: skip
 
 
 def command_line(function: str, variant: str, corpus: Path, *questions: str, **flags: object) -> list[str]:
@@ -202,6 +202,7 @@ def table_row(variant: str, recipe: str, runs: Sequence[tuple[list[dict], dict[s
     answerable = [reports["dev"]["answerable"] for _, reports in runs]
     nearest = [reports["dev"].get("nearest", {}).get("share") for _, reports in runs]
     groups = [group for _, reports in runs for group in reports.get("dev_and_unseen", {"by": {}})["by"].get("seen", [])]
+    unread = [reports.get("dev_and_unseen", {}).get("unread", {}).get("share") for _, reports in runs]
     commits = {trained["versions"]["commit"] or "-" for phases, _ in runs for trained in phases}
     return [
         variant,
@@ -214,6 +215,7 @@ def table_row(variant: str, recipe: str, runs: Sequence[tuple[list[dict], dict[s
         average(nearest, ".1%"),
         average([group["accuracy"] for group in groups if group["group"] == "no"], ".1%"),
         average(auroc("dev_and_unseen", "seen"), ".2f"),
+        average(unread, ".1%"),
         average([sum(trained["tokens"] for trained in phases) / 1e6 for phases, _ in runs], ".1f"),
         average([sum(trained["seconds"] for trained in phases) / 60 for phases, _ in runs], ".0f"),
         " ".join(sorted(commit[:7] + commit[40:] for commit in commits)),  # with "-dirty", if it was

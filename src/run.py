@@ -97,9 +97,9 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
                    "other flags override one by one; default fast"},
-        "title_positions": {"choices": ["course", "any"], "default": "course", "help": "where the views of fast have titles: where "
-                            "'Where was X born?' has X, or anywhere, for questions worded otherwise (rope needs neither); "
-                            "default %(default)s"},
+        "title_positions": {"type": nonempty_path, "metavar": "course|any|FILE", "default": "course", "help": "where the views of "
+                            "fast have titles: where 'Where was X born?' has X, anywhere, or where the questions of a file have "
+                            "their subjects, of which nothing else is used (rope needs none of it); default %(default)s"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},

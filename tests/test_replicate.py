@@ -40,7 +40,7 @@ def a_run(right, auroc, answered, nearest, unseen, seen, tokens, seconds, commit
     dev |= {"auroc": {"right": auroc}} if auroc else {}
     dev |= {"nearest": {"share": nearest}}
     both = {"by": {"seen": [{"group": "yes", "accuracy": 1.0}, {"group": "no", "accuracy": unseen}]}}
-    both |= {"auroc": {"right": 0.01, "seen": seen}}
+    both |= {"auroc": {"right": 0.01, "seen": seen}, "unread": {"share": 2 * unseen}}
     records = [{"tokens": a, "seconds": b, "versions": {"commit": commit}} for a, b in zip(tokens, seconds)]
     return records, {"dev": dev, "dev_and_unseen": both}
 
@@ -53,7 +53,7 @@ def test_a_row_is_of_means():
     assert dict(zip(replicate.HEADER, row, strict=True)) == {
         "variant": "rope", "recipe": "fast", "seeds": "2", "right of dev": "55.0 %",
         "lowest to highest": "50.0 to 60.0 %", "AUROC": "0.85", "at 90 % precision": "150 of 500",
-        "nearest name's": "3.0 %", "right of unseen": "2.0 %", "AUROC seen": "0.92", "million tokens": "4.0",
+        "nearest name's": "3.0 %", "right of unseen": "2.0 %", "AUROC seen": "0.92", "unread answered": "4.0 %", "million tokens": "4.0",
         "minutes": "4", "commit": "0123456 0123456-dirty",
     }  # fmt: skip
     nothing_right = a_run(0.0, None, 0, 0.04, 0.03, 0.94, (10**6,), (60,), None)

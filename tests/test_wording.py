@@ -309,8 +309,8 @@ def test_a_run_begun_before_goes_on_with_its_positions(tmp_path, monkeypatch):
 
 
 def test_titles_for_any_wording(tmp_path, monkeypatch, capsys):
-    """Half of them where the course's questions have the subject, the others anywhere; recorded, and kept by --resume. Without
-    them, learned positions are warned of."""
+    """Most where the course's questions have the subject, many at the beginning, the others anywhere; or as in a file of
+    questions. Recorded, and kept by --resume. Without them, learned positions are warned of."""
     monkeypatch.chdir(tmp_path)
     write_lands()
     short = ("--max_epochs", 1, "--batch_size", 5, *SMALL, "--writing_params_path")
@@ -323,8 +323,7 @@ def test_titles_for_any_wording(tmp_path, monkeypatch, capsys):
     assert command(monkeypatch, "pretrain", *short, "ten") == 0
     positions = {name: checkpoint.read_metadata(name)["title_positions"] for name in ("any", "ten")}
     assert positions["ten"] == {"10": 1} and list(map(int, positions["any"])) == list(range(40))
-    weights = positions["any"].values()
-    assert 0.5 < positions["any"]["10"] / sum(weights) < 0.53 and sorted(set(weights)) == [1, positions["any"]["10"]]
+    assert positions["any"] == dict.fromkeys(map(str, range(40)), 1) | {"0": 21, "10": 41}
     capsys.readouterr()
     for name, warned in (("ten", 1), ("any", 0)):
         words = (
@@ -336,6 +335,14 @@ def test_titles_for_any_wording(tmp_path, monkeypatch, capsys):
             name + "f",
         )
         assert command(monkeypatch, "finetune", *words, "--max_epochs", 1) == 0
-        assert capsys.readouterr().err.count("--title_positions any") == warned
+        assert capsys.readouterr().err.count("--title_positions and these questions, or any") == warned
+    assert command(monkeypatch, "pretrain", *short, "file", "--title_positions", "train.tsv") == 0
+    assert "Titles as in the questions of train.tsv" in capsys.readouterr().out
+    made, read = (checkpoint.read_metadata(name)["title_positions"] for name in ("file", "tenf"))
+    assert made == read and made.keys() != {"10"}
+    Path("other.tsv").write_text("Who knows?\tNobody\nWhat is that?\tIt\n")
+    for titles in ("other.tsv", "none.tsv"):
+        assert command(monkeypatch, "pretrain", *short, "no", "--title_positions", titles) == 2
+        assert f"{titles}" in capsys.readouterr().err and not Path("no").exists()
     assert command(monkeypatch, "pretrain", *short, "no", *anywhere, "--recipe", "handout") == 2
     assert "--title_positions" in capsys.readouterr().err

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from cloze import WORDINGS, pretraining_positions
 from dataset import CharCorruptionDataset, NameDataset, readable_questions
 from documents import read_documents
 from engine import checkpoint, parameters
 from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
 from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import accepted, encode_question, read_rows, read_training_rows
+from questions import accepted, encode_question, read_rows, read_training_rows, subject_positions
 from titles import titles_of
 from utils import set_seed
 from vocabulary import without_accents
@@ -77,6 +78,21 @@ def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDatas
     return names, wording, problems
 
 
+def find_title_positions(choice: str, corpus: CharCorruptionDataset) -> dict[int, float]:
+    """Where the views of pretraining have their titles, and how often: `choice` is one of WORDINGS, or a file of questions, and
+    then it is where these have their subjects. Raises InputError when that cannot be found."""
+    if choice in WORDINGS:
+        return pretraining_positions(corpus.block_size, choice == "any")
+    found = find_corpus(choice)
+    questions = [row.question for row in read_rows(found)]
+    wording = find_wording(questions, titles_of(corpus.data))
+    print(f"Titles as in the questions of {describe(found)}", *wording.lines(), sep="\n")
+    positions = {p: n for p, n in subject_positions(wording, questions, corpus.stoi).items() if p < corpus.block_size}
+    if not positions:
+        raise InputError(f"--title_positions {choice}: where the questions have their subjects is not found; give any")
+    return positions
+
+
 class Questions(NamedTuple):
     """The questions of a file for evaluation."""
 
@@ -128,6 +144,7 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dro
 def input_files(args: Namespace) -> list[Path]:
     """The corpora and questions that the command reads. Raises InputError when one does not exist."""
     paths = [args.pretrain_corpus_path, args.finetune_corpus_path, args.eval_corpus_path]
+    paths += [args.title_positions] if getattr(args, "title_positions", WORDINGS[0]) not in WORDINGS else []
     return [find_corpus(path) for path in paths if path]
 
 

@@ -6,12 +6,13 @@ import contextlib
 import os
 import shlex
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from cloze import ClozeDataset, MixedDataset, pretraining_positions, views_of
+from cloze import COURSE_POSITIONS, WORDINGS, ClozeDataset, MixedDataset, views_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed, parameters
 from engine.devices import choose_device, choose_dtype, describe_machine
@@ -20,6 +21,7 @@ from engine.inputs import (
     Questions,
     check_training_outputs,
     find_sizes,
+    find_title_positions,
     load_finetuning,
     load_questions,
     load_recorded_corpus,
@@ -58,7 +60,7 @@ def train_alone(args: Namespace) -> None:
     if args.function == "finetune":
         names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args, sizes)
-    dataset = build_dataset(phase, corpus, names, wording, args.title_positions == "any")
+    dataset = build_dataset(phase, corpus, names, wording, find_title_positions(args.title_positions, corpus))
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
@@ -184,20 +186,20 @@ def build_dataset(
     corpus: CharCorruptionDataset,
     names: NameDataset | None = None,
     wording: Wording = COURSE,
-    any_wording: bool = False,
+    positions: Mapping[int, float] = COURSE_POSITIONS,
 ) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
-    views, whose titles begin where the questions have their subjects by their `wording`. Without questions, `any_wording`
-    is for `pretraining_positions`."""
+    views, whose titles begin where the questions have their subjects by their `wording`. Without questions, or if their
+    subjects are not known, `positions` says where titles begin, and how often."""
     if names is None:
         if not phase.cloze_share:
-            if any_wording:
+            if positions != COURSE_POSITIONS:
                 raise InputError("--title_positions: this recipe reads no views, so it cannot place their titles")
             return corpus
-        return ClozeDataset(corpus, phase.cloze_share, positions=pretraining_positions(corpus.block_size, any_wording))
+        return ClozeDataset(corpus, phase.cloze_share, positions=positions)
     if not phase.views:
         return names
-    positions = subject_positions(wording, names.questions, corpus.stoi) or pretraining_positions(corpus.block_size)
+    positions = subject_positions(wording, names.questions, corpus.stoi) or positions
     documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
 
@@ -247,12 +249,13 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 
 def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
+    titles = args.title_positions
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
         "recipe": choose_phase(args, sizes).record(),
-        "titles": args.title_positions,
+        "titles": titles if titles in WORDINGS else digest(find_corpus(titles)),
     }
 
 

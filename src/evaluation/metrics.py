@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 RELIABILITY_BINS = 10  # of equal width
 PRECISION = 0.9  # the share of right answers that `coverage_at_precision` asks for
+KEPT = 0.85  # the share of the right answers that `false_answers` keeps
 NAME_BATCH = 256  # names compared with all others at once
 
 
@@ -78,6 +80,19 @@ def coverage_at_precision(confidence: np.ndarray, right: np.ndarray, precision: 
     answered, correct = cumulative_counts(confidence, right)
     reached = np.flatnonzero(correct >= precision * answered - 1e-9)
     return (int(answered[reached[-1]]), int(correct[reached[-1]])) if len(reached) else (0, 0)
+
+
+def false_answers(
+    confidence: np.ndarray, right: np.ndarray, unread: np.ndarray, kept: float = KEPT
+) -> tuple[int, int] | None:
+    """What a threshold on confidence lets through when it keeps at least the share `kept` of the right answers about people
+    who were read about: how many of the answers about the `unread` (N,) are at least as confident, and how many there
+    are. None when either kind is missing."""
+    good, others = np.sort(confidence[right & ~unread])[::-1], confidence[unread]
+    if not len(good) or not len(others):
+        return None
+    threshold = good[math.ceil(kept * len(good) - 1e-9) - 1]
+    return int((others >= threshold).sum()), len(others)
 
 
 def roc(confidence: np.ndarray, positive: np.ndarray) -> np.ndarray:

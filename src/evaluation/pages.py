@@ -86,7 +86,7 @@ def coverage_chart(runs: Sequence[tuple[str, dict[str, Any], int]], answerable: 
     for name, found, colour in runs:
         points = [(x, 1 - risk) for x, risk in evenly_spaced(np.array(found["points"]), MAX_POINTS).tolist()]
         curves.append(figures.Curve(name, points, colour))
-    if answerable and answerable["answered"]:
+    if answerable and 0 < answerable["answered"] < answerable["of"]:  # where all are answered, the curve ends
         x, y = answerable["answered"] / answerable["of"], answerable["right"] / answerable["answered"]
         curves[0].dots.append((x, y, y, y, f"{answerable['answered']} questions"))
     guides = [(f"{100 * PRECISION:.0f} % right", PRECISION)]

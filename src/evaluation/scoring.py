@@ -33,7 +33,8 @@ def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]]
 
     The columns are the log-probability (natural) of the answer with the stop token, the mean and the least
     probability of one of these tokens, and the entropy (bits) of the first token's distribution. A stop token that
-    does not fit in the block is not counted. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The model is in the same mode (training or not) afterwards. Raises
+    does not fit in the block is not counted. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The
+    model is in the same mode (training or not) afterwards. Raises
     InputError when a probability is not finite.
     """
     import torch

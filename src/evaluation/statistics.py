@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.baselines import ALWAYS, BY_NAME
-from evaluation.metrics import PRECISION, RELIABILITY_BINS, percent
+from evaluation.metrics import KEPT, PRECISION, RELIABILITY_BINS, percent
 from evaluation.scoring import Prediction
 
 
@@ -93,6 +93,11 @@ STATISTICS = [
     Statistic(
         "auroc.seen", "read above unread", ".3f",
         "how often the answer about somebody with a document is more probable than about somebody without (AUROC)",
+    ),
+    Statistic(
+        "unread.share", "unread answered", ".1%",
+        "answers about people without a document that are at least as probable as the threshold that keeps "
+        f"{100 * KEPT:.0f} % of the right answers about the others; lower is better",
     ),
     Statistic(
         "nearest.share", "nearest name's", ".1%",

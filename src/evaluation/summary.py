@@ -73,6 +73,10 @@ def summarise(
         summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
     labels = {"seen": (logp[known], seen[known])} | ({"right": (logp, right)} if has_answers else {})
     summary |= discrimination_of(labels)
+    unread = known & ~seen
+    if has_answers and min((right & seen).sum(), unread.sum()) >= MIN_CLASS:
+        answered, total = metrics.false_answers(logp, right & seen, unread) or (0, 0)
+        summary["unread"] = {"kept": metrics.KEPT, "answered": answered, "of": total, "share": answered / total}
     named = [(name, answer) for name, answer in finetuning or () if name is not None]
     kinds = {"right": right, "wrong": ~right} if has_answers else {"all": np.full(len(rows), True)}
     summary["examples"] = examples_of(rows, logp, kinds, named)

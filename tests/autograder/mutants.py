@@ -113,7 +113,7 @@ IN_E = [
            edit("dataset.py", LENGTHS, "np.clip(self.lengths[indices, None] - 1, 4, self.max_chars)")),
     Mutant("truncation to a whole block", "documents_are_truncated_to_between_4_and_the_limit", "7/8 of the block, 43 of 50",
            edit("dataset.py", "self.max_chars = block_size * 7 // 8", "self.max_chars = block_size - 2")),
-    Mutant("truncation to one letter", "documents_are_truncated_to_between_4_and_the_limit", "truncated to 1 letters",
+    Mutant("truncation to one letter", "documents_are_truncated_to_between_4_and_the_limit", "truncated to 1 of its letters",
            edit("dataset.py", LENGTHS, LENGTHS.replace("4", "1"))),
     Mutant("7/8 of the block in the edition of 3/4", "documents_are_truncated_to_between_4_and_the_limit", "3/4 of the block, 37",
            edition="3/4"),

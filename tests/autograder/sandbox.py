@@ -104,7 +104,8 @@ class Sandbox:
 
     def __init__(self):
         packages = {str(Path(importlib.util.find_spec(name).origin).parent.parent) for name in ("torch", "numpy")}
-        visible = sorted({sys.prefix, sys.base_prefix, *packages})
+        folders = {sys.prefix, sys.base_prefix, *packages}
+        visible = sorted(folders | {*map(os.path.realpath, folders)})  # .venv may be a link
         self.folder = Path(tempfile.mkdtemp(prefix="autograder-")).resolve()
         self.folder.chmod(0o711)
         self.uid = self.another_user()

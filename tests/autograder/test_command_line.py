@@ -63,7 +63,8 @@ def test_a_refused_archive(tmp_path):
     assert [*report] == KEYS and (report["points"], report["possible"], report["handout"]) == (0, 33, 5)
     for part in report["parts"]:
         assert part["points"] == 0 and part["lost"][0]["points"] == part["possible"]
-    assert "the path '../../etc/passwd' leads out of the zip" in "".join(grade.table([]))
+    table = " ".join(" ".join(grade.table([])).split())  # however long the path of the zip is, and where it is wrapped
+    assert "the path '../../etc/passwd' leads out of the zip" in table
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from evaluation.metrics import (
     confidence_interval,
     coverage_at_precision,
     expected_calibration_error,
+    false_answers,
     nearest_names,
     risk_coverage,
 )
@@ -62,6 +63,19 @@ def test_coverage_at_precision_tries_every_threshold(judged, precision):
         if sum(given_) / len(given_) >= precision and len(given_) > best[0]:
             best = len(given_), sum(given_)
     assert coverage_at_precision(*arrays(judged), precision) == best
+
+
+@given(JUDGED, st.lists(st.booleans(), min_size=40, max_size=40), st.sampled_from([0.5, 0.85, 1.0]))
+def test_false_answers_tries_every_threshold(judged, unread, kept):
+    confidence, right = arrays(judged)
+    unread = np.resize(unread, len(right))
+    good = [c for c, r, u in zip(confidence, right, unread) if r and not u]
+    found = false_answers(confidence, right, unread, kept)
+    if not good or not unread.any():
+        assert found is None
+        return
+    enough = [t for t in confidence if sum(c >= t for c in good) >= kept * len(good) - 1e-9]
+    assert found == (sum(c >= max(enough) for c, u in zip(confidence, unread) if u), unread.sum())
 
 
 @given(JUDGED)
