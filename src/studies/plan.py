@@ -15,8 +15,9 @@ TRAIN_SHARE = 2000 / 2937  # of the questions about people with documents
 HEAD_SIZE = 32  # features of a head, as in the handouts' models
 # Seconds of one core a run takes: for its start, for a thousand tokens, and more for those of a larger model. Measured on
 # an AMD EPYC (Zen 4) in bfloat16; other machines differ by a factor of two or three.
-SECONDS_A_RUN, SECONDS_A_KILOTOKEN, SECONDS_A_MEGAPARAMETER = 20.0, 0.045, 0.035
-TOKENS_A_READING = {"fast": 45, "spans": 60}  # of a document with one relation, about
+SECONDS_A_RUN, SECONDS_A_KILOTOKEN, SECONDS_A_MEGAPARAMETER = 15.0, 0.011, 0.11
+TOKENS_A_READING = {"fast": 45, "spans": 59}  # about
+LONG_RELATIONS = 3  # documents about so many are longer than the block, and are read in two parts
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,10 @@ class Point:
     @property
     def minutes(self) -> float:
         """About how long a run takes, on one core."""
-        relations = self.world.relations.count(",") + 1
         readings = max(self.reading.readings, self.reading.finetune_readings(self.world) + 1)
-        kilotokens = self.world.people * readings * TOKENS_A_READING[self.reading.recipe] * (1 + relations) / 2000
+        kilotokens = self.world.people * readings * TOKENS_A_READING[self.reading.recipe] / 1000
         seconds = SECONDS_A_KILOTOKEN + SECONDS_A_MEGAPARAMETER * self.size.parameters / 1e6
+        kilotokens *= 2 if self.world.relations.count(",") + 1 >= LONG_RELATIONS else 1
         worlds = 1 if self.replay is None else 2 + self.replay
         return (SECONDS_A_RUN + kilotokens * seconds * worlds) / 60
 
