@@ -58,7 +58,8 @@ def capacity(form: str) -> Study:
     if small:
         shapes, counts, relations, reading = ((1, 32), (2, 64), (4, 128)), (200,), "birthplace", Reading(readings=100)
     else:  # narrower models than these learn nothing (docs/LOG.md)
-        shapes, counts, relations = ((1, 64), (2, 64), (4, 64), (2, 128), (4, 128)), (200, 600, 1800), FOUR_RELATIONS
+        shapes = ((1, 32), (2, 32), (2, 64), (4, 64), (2, 128), (4, 128))
+        counts, relations = (200, 600, 1800), FOUR_RELATIONS
         reading = Reading(readings=200, finetune_epochs=1)
     points = tuple(
         Point(f"{n}-people-{layers}x{width}", World(people=n, relations=relations), Size(layers, width), reading)
