@@ -111,7 +111,7 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "save_minutes": {"type": bounded(float, 0), "metavar": "M", "help": "minutes between checkpoints; default 2"},
         "tb_expt_name": {"type": plain_name, "default": "run", "metavar": "NAME",
                          "help": "begins the name of the TensorBoard folder; default %(default)s"},
-        "num_workers": {"type": bounded(int, 0, 1000), "metavar": "N", "help": "processes that make batches; default 0"},
+        "num_workers": {"type": bounded(int, 0, 1000), "metavar": "N", "help": "processes that make batches; default 0, on CUDA 2"},
         "dtype": {"choices": ["auto", "float32", "bfloat16"], "help": "type of matrix products; default auto"},
         "compile": {"choices": ["auto", "on", "off"], "help": "use torch.compile; default auto"},
     }[name]  # fmt: skip

@@ -185,15 +185,16 @@ class Trainer:
         self.set_learning_rate()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss = 0.0
+        numbers = torch.tensor([0.0, float(self.stop)], device=self.device)  # the loss, and whether to stop
         for micro_batch, weight in self.micro_batches(batch):
             micro_loss = self.forward(micro_batch) * weight
             micro_loss.backward()
-            loss += micro_loss.item()
-        self.loss, stop = distributed.all_reduce(self.parameters, [loss, float(self.stop)], self.device)
+            numbers[0] += micro_loss.detach()
+        numbers = distributed.all_reduce(self.parameters, numbers)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_norm_clip)
+        self.loss, stop, norm = torch.stack((*numbers, norm)).tolist()  # at once: to read from a GPU is to wait for it
         if not math.isfinite(self.loss):
             raise FloatingPointError(f"the loss is {self.loss} at step {self.steps}, learning rate {self.lr:.2e}")
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_norm_clip))
         if not math.isfinite(norm):
             raise FloatingPointError(f"the gradient is {norm} long at step {self.steps}, learning rate {self.lr:.2e}")
         for optimizer in self.optimizers:
@@ -281,8 +282,9 @@ class Trainer:
         total = count = 0.0
         for batch in self.load(Batches(self.test_dataset, config.batch_size, epochs=1, seed=config.seed)):
             targets = count_targets(batch[1])
-            loss = sum(self.forward(part).item() * weight for part, weight in self.micro_batches(batch))
-            total += distributed.all_reduce([], [loss], self.device)[0] * targets
+            losses = [self.forward(part) * weight for part, weight in self.micro_batches(batch)]
+            loss = torch.zeros(1, device=self.device) + sum(losses)
+            total += distributed.all_reduce([], loss).item() * targets
             count += targets
         self.model.train()
         loss = total / count

@@ -1,16 +1,20 @@
 """The same on every device that this machine has: on the CPU, and on CUDA or MPS where there is one."""
 
+import contextlib
+
 import pytest
 import torch
 from test_attention import VARIANTS
-from test_model import pair, ragged
+from test_model import config, pair, ragged
 from test_trainer import Recorder, parameters_of, small_run, twenty_steps
 from textbook import answer
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dataset import pack
 from engine.checkpoint import load_checkpoint
-from engine.devices import describe_machine
-from generation import generate
+from engine.devices import choose_workers, describe_machine
+from generation import generate, read_prompts
+from model import GPT
 from trainer import Stopped
 
 HERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -86,6 +90,36 @@ def test_compiled(variant):
         run.train()
         losses.append(writer.of("train/loss"))
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+@pytest.mark.parametrize("elsewhere", ["meta", "cuda"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_tensor_is_left_on_the_cpu(variant, elsewhere, monkeypatch):
+    """Without a GPU: on meta, and as fakes on CUDA, tensors have a device and no content, and an operation raises when
+    theirs differ. The loss of packed rows, its gradients where there are any, and reading prompts with a cache."""
+    if elsewhere == "cuda" and not torch.backends.cuda.is_built():
+        pytest.skip("this torch was built for the CPU alone")
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # meta is not among its devices
+    device = torch.device(elsewhere, 0) if elsewhere == "cuda" else torch.device(elsewhere)
+    with FakeTensorMode() if elsewhere == "cuda" else contextlib.nullcontext():
+        with device:
+            model = GPT(config(variant, block_size=16))
+        batch = [torch.zeros(3, 16, dtype=torch.int64, device=device) for _ in range(4)]
+        _, loss = model(*batch)
+        if elsewhere == "meta":
+            loss.backward()
+            assert all(p.grad.device == device for p in model.parameters())
+        with torch.no_grad():
+            cache, logits, last = read_prompts(model, [[5, 3, 8], [7]], 4)
+            following = {"positions": last[:, None] + 1, "document_ids": torch.zeros_like(last)[:, None]}
+            logits, _ = model(logits.argmax(-1, keepdim=True), **following, cache=cache)
+        assert loss.device == logits.device == device
+
+
+def test_batches_are_made_ahead_on_cuda():
+    devices = map(torch.device, ("cpu", "mps", "cuda:1"))
+    assert [choose_workers(None, device) for device in devices] == [0, 0, 2]
+    assert [choose_workers(n, torch.device("cuda")) for n in (0, 3)] == [0, 3]
 
 
 def test_a_machine_has_a_name(device):

@@ -66,6 +66,12 @@ def choose_compile(name: str, device: torch.device, steps: int) -> bool:
     return name == "on" or name == "auto" and possible and device.type == "cuda" and steps >= MIN_COMPILED_STEPS
 
 
+def choose_workers(wanted: int | None, device: torch.device) -> int:
+    """How many processes make batches. If the user does not say: two on CUDA, where a step may take no longer than making
+    a batch does; none on a CPU, whose cores are busy with the step, of which a batch takes a hundredth."""
+    return (2 if device.type == "cuda" else 0) if wanted is None else wanted
+
+
 def keep_freed_memory() -> None:
     """Asks the C library to keep freed memory for the next step.
 

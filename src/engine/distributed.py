@@ -104,16 +104,15 @@ def broadcast(value: Any) -> Any:
     return torch.load(io.BytesIO(box[0]), map_location="cpu", weights_only=True)
 
 
-def all_reduce(parameters: list[torch.nn.Parameter], numbers: list[float], device: torch.device) -> list[float]:
-    """Sums the gradients over all processes, and the given numbers, which are returned. A missing gradient is 0; all
-    are on `device`."""
+def all_reduce(parameters: list[torch.nn.Parameter], numbers: torch.Tensor) -> torch.Tensor:
+    """Sums the gradients over all processes, and the given numbers (n,), which are returned. A missing gradient is 0;
+    all are on the same device."""
     if world_size() == 1:
         return numbers
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    # One message of one dtype. A process without rows may give the integer 0 for a number.
-    flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor(numbers, dtype=torch.float32, device=device)])
+    flat = torch.cat([*(g.flatten() for g in gradients), numbers])  # one message
     dist.all_reduce(flat)
     *pieces, sums = flat.split([*(p.numel() for p in parameters), len(numbers)])
     for p, piece in zip(parameters, pieces):
         p.grad = piece.view_as(p)
-    return sums.tolist()
+    return sums

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from cloze import COURSE_POSITIONS, WORDINGS, ClozeDataset, MixedDataset, views_of
 from dataset import CharCorruptionDataset, NameDataset
 from engine import checkpoint, distributed, parameters
-from engine.devices import choose_device, choose_dtype, describe_machine
+from engine.devices import choose_device, choose_dtype, choose_workers, describe_machine
 from engine.files import InputError, digest, find_corpus, is_main_process, warn
 from engine.inputs import (
     Questions,
@@ -235,7 +235,7 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
         device=args.device,
         dtype=args.dtype or "auto",
         compile=args.compile or "auto",
-        num_workers=args.num_workers or 0,
+        num_workers=choose_workers(args.num_workers, choose_device(args.device)),
         save_minutes=2.0 if args.save_minutes is None else args.save_minutes,
         ckpt_path=args.writing_params_path,
         state_path=checkpoint.checkpoint_path(args.writing_params_path),
