@@ -253,7 +253,7 @@ def bench_training(variants: list[str], recipe: str, steps: int) -> None:
         text = "\n".join(data.data[:128])
         Path(folder, "wiki.txt").write_text(text, encoding="utf-8")
         command = [sys.executable, str(ROOT / "src" / "run.py"), "pretrain", "vanilla", "wiki.txt"]
-        command += ["--writing_params_path", "x.params", "--max_epochs", "1", "--recipe", recipe]
+        command += ["--writing_params_path", "x.params", "--max_epochs", "1", "--recipe", recipe, "--overwrite"]
         taken = [
             seconds(lambda: subprocess.run(command, cwd=folder, check=True, capture_output=True)) for _ in range(5)
         ]
