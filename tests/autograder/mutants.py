@@ -224,7 +224,7 @@ IN_D_AND_F = [
     Mutant("a whole block crashes", "vanilla_takes_a_whole_block", "fails on 128 tokens, a whole block",
            edit("model.py", "if T > self.config.block_size", "if T >= self.config.block_size")),
     Mutant("workers without a main guard", "workers_that_are_spawned_do_not_train", "each worker begins to train",
-           edit("run.py", MAIN, "run_main(main)") + edit("engine/training.py", "args.num_workers or 0", "args.num_workers or 4")),
+           edit("run.py", MAIN, "run_main(main)") + edit("engine/training.py", "choose_workers(args.num_workers, ", "choose_workers(4, ")),
     Mutant("no main guard, and no workers", None, code=edit("run.py", MAIN, "run_main(main)")),
 ]  # fmt: skip
 
