@@ -44,9 +44,8 @@ def pretraining_positions(block_size: int, any_wording: bool = False) -> dict[in
         return COURSE_POSITIONS
     reach = min(POSITION_REACH, block_size // 3)
     positions = dict.fromkeys(range(reach), 1.0)
-    positions[0] += (
-        reach / 2
-    )  # no earlier title covers the first tokens, so that the synthesizer would seldom look there
+    # No earlier title covers the first tokens, so that the synthesizer would seldom look there.
+    positions[0] += reach / 2
     for position in COURSE_POSITIONS:
         positions[position] = positions.get(position, 1.0) + reach
     return positions

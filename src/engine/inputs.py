@@ -15,7 +15,7 @@ from engine import checkpoint, parameters
 from engine.files import AUTO, FORMS, InputError, check_writable, describe, find_corpus, naming_file, warn
 from engine.sizes import Sizes, choose_sizes, sizes_of_tensors
 from model import GPT, GPTConfig
-from questions import accepted, encode_question, read_rows, read_training_rows, subject_positions
+from questions import accepted, encode_question, read_questions, read_rows, read_training_rows, subject_positions
 from titles import titles_of
 from utils import set_seed
 from vocabulary import without_accents
@@ -84,7 +84,7 @@ def find_title_positions(choice: str, corpus: CharCorruptionDataset) -> dict[int
     if choice in WORDINGS:
         return pretraining_positions(corpus.block_size, choice == "any")
     found = find_corpus(choice)
-    questions = [row.question for row in read_rows(found)]
+    questions, _ = read_questions(found)
     wording = find_wording(questions, titles_of(corpus.data))
     print(f"Titles as in the questions of {describe(found)}", *wording.lines(), sep="\n")
     positions = {p: n for p, n in subject_positions(wording, questions, corpus.stoi).items() if p < corpus.block_size}
