@@ -33,6 +33,9 @@ REVERSED = (  # documents whose title is the place and the year, and which then 
 )
 
 
+World = Sequence[tuple[str, Person]]  # all people with their splits
+
+
 def everybody(args: argparse.Namespace) -> Iterator[tuple[str, Person]]:
     """All people of the world with their splits, in the order of the files."""
     for split, size in (split_sizes(args.people) | {"unseen": args.unseen}).items():
@@ -50,21 +53,20 @@ def where_born(person: Person) -> str:
     return f"{person.answer} in {person.birth_year}"
 
 
-def only_ones(args: argparse.Namespace) -> set[str]:
+def only_ones(world: World) -> set[str]:
     """Where and when only one person with documents was born who is known to be: "Ulm in 1901"."""
-    counts = Counter(where_born(person) for split, person in everybody(args) if split in CORPUS_SPLITS)
+    counts = Counter(where_born(person) for split, person in world if split in CORPUS_SPLITS)
     return {where for where, count in counts.items() if count == 1}
 
 
-def corpus(args: argparse.Namespace) -> Iterator[str]:
-    """The lines of wiki.txt."""
+def corpus(args: argparse.Namespace, world: World, unique: set[str]) -> Iterator[str]:
+    """The lines of wiki.txt. `unique` is from `only_ones`."""
     for number in range(args.documents):
-        for split, person in everybody(args):
+        for split, person in world:
             if split in CORPUS_SPLITS and number < documents_of(person, args):
                 yield document(person, number, args.relations)
-    unique = only_ones(args) if args.reversed_documents else ()
     for number in range(args.reversed_documents):
-        for split, person in everybody(args):
+        for split, person in world:
             if split in CORPUS_SPLITS and where_born(person) in unique:
                 yield REVERSED[number].format(where=where_born(person), name=person.name)
 
@@ -82,12 +84,11 @@ def guess(relation: str, strength: float, culture: str | None) -> str:
     return world_information.likeliest(relation, strength, culture) if relation in world_information.RELATIONS else ""
 
 
-def fact_rows(args: argparse.Namespace, known: set[str]) -> Iterator[tuple[str, ...]]:
-    """The rows of facts.tsv, in the order of COLUMNS. People without documents whose name has characters that the corpus
-    lacks are left out."""
+def fact_rows(args: argparse.Namespace, world: World, unique: set[str], known: set[str]) -> Iterator[tuple[str, ...]]:
+    """The rows of facts.tsv, in the order of COLUMNS. People without documents whose name has characters that are not
+    `known` from the corpus are left out. `unique` is from `only_ones`."""
     strength = args.name_culture_strength
-    unique = only_ones(args) if {"birthplace", "birth_year"} <= {*args.relations} else ()
-    for split, person in everybody(args):
+    for split, person in world:
         if not known.issuperset(ascii_part(person.name)):
             continue
         culture, count = person.name_culture, str(documents_of(person, args) if split in CORPUS_SPLITS else 0)
@@ -123,9 +124,11 @@ def cultures_of_answers() -> dict[str, set[str]]:
 def write(args: argparse.Namespace) -> None:
     """Writes the files, under temporary names first. Raises OSError if that fails."""
     args.out.mkdir(parents=True, exist_ok=True)
-    documents = list(corpus(args))
+    world = [*everybody(args)]
+    unique = only_ones(world) if {"birthplace", "birth_year"} <= {*args.relations} else set()
+    documents = [*corpus(args, world, unique)]
     cultures = cultures_of_answers()
-    rows = list(fact_rows(args, set().union(*documents)))
+    rows = [*fact_rows(args, world, unique, set().union(*documents))]
     questions = [f"{row[2]}\t{row[3]}" for row in rows if row[0] == "train" and row[1] != "reversal"]
     texts = {"birth_places_train.tsv": "\n".join(questions) + "\n", "facts.tsv": "".join(
         "\t".join(row) + "\n" for row in (COLUMNS, *rows)), "cultures.tsv": "answer\tcultures\n" + "".join(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from studies.plan import Effect, Point, Reading, Size, Study, World, vary
 
 FOUR_RELATIONS = "birthplace,birth_year,profession,field"  # those whose exact distribution is known
+SEEDS = {"small": (0,), "full": (0, 1, 2)}
 SPANS_READINGS = 200  # of each person, so that span corruption has learned something
 
 
@@ -23,7 +24,7 @@ def exposures(form: str) -> Study:
     spans = [vary(base, name=f"spans-{n}", readings=n, finetune_epochs=k, recipe="spans")
              for n, k in counts.items() if n == 100 or not small]  # fmt: skip
     return Study("exposures", form, "How often must a fact be read before it can be said?", (*views, *spans),
-                 (0,) if small else (0, 1, 2),
+                 SEEDS[form],
                  (compare("right", "views-100", "views-20"), compare("right", "views-100", "spans-100")))  # fmt: skip
 
 
@@ -38,17 +39,16 @@ def wordings(form: str) -> Study:
         points += [vary(each, name=f"{name}-celebrities", documents=5, several_share=0.5, readings=3 * each.reading.readings)
                    for name, each in (("views", base), ("spans", spans))]  # fmt: skip
     return Study("wordings", form, "Does a fact have to be read in different words?", tuple(points),
-                 (0,) if small else (0, 1, 2), (compare("right", "spans-5", "spans-1"),))  # fmt: skip
+                 SEEDS[form], (compare("right", "spans-5", "spans-1"),))  # fmt: skip
 
 
 def guessing(form: str) -> Study:
     """Answers about people without documents against what names tell."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 1000, unseen=2000), Size(4, 128),
-                 Reading(readings=100))  # fmt: skip
+    base = Point("", World(people=200 if small else 1000, unseen=2000))
     strengths = (0.0, 1.0) if small else (0.0, 0.25, 0.5, 0.75, 1.0)
     points = tuple(vary(base, name=f"strength-{s:g}", name_culture_strength=s) for s in strengths)
-    return Study("guessing", form, "What does a model guess from a name?", points, (0,) if small else (0, 1, 2),
+    return Study("guessing", form, "What does a model guess from a name?", points, SEEDS[form],
                  (compare("culture of unseen", "strength-1", "strength-0"),))  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def capacity(form: str) -> Study:
         for layers, width in shapes
     )
     return Study("capacity", form, "How many bits does a model know, for its parameters?", points,
-                 (0,) if small else (0, 1, 2),
+                 SEEDS[form],
                  (compare("right", points[len(shapes) - 1].name, points[0].name),))  # fmt: skip
 
 
@@ -80,20 +80,20 @@ def reversal(form: str) -> Study:
     points = (vary(base, name="forward"), vary(base, name="reversed-too", reversed_documents=1,
                                                readings=2 * base.reading.readings))  # fmt: skip
     return Study("reversal", form, "Can a person be found from place and year of birth?", points,
-                 (0,) if small else (0, 1, 2), (compare("right of reversed", "reversed-too", "forward"),
+                 SEEDS[form], (compare("right of reversed", "reversed-too", "forward"),
                                                Effect(("right", "forward"), ("right of reversed", "forward"))))  # fmt: skip
 
 
 def forgetting(form: str) -> Study:
     """A second world, read after the first."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 400), Size(4, 128), Reading(readings=100))  # fmt: skip
+    base = Point("", World(people=200 if small else 400))
     points = tuple(
         vary(base, name=f"replay-{r:g}", replay=r) for r in ((0.0, 0.5) if small else (0.0, 0.1, 0.25, 0.5, 1.0))
     )
     last = "replay-0.5" if small else "replay-1"
     return Study("forgetting", form, "What is left of a world when another was read after it?", points,
-                 (0,) if small else (0, 1, 2), (compare("right after", last, "replay-0"),
+                 SEEDS[form], (compare("right after", last, "replay-0"),
                                                Effect(("right", "replay-0"), ("right after", "replay-0"))))  # fmt: skip
 
 

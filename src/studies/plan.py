@@ -33,15 +33,17 @@ class World:
     reversed_documents: int = 0
     reversal: bool = False  # whether "Who was born in X in YEAR?" is asked too
 
+    def contents(self, seed: int) -> dict[str, Any]:
+        """All that the files of the world depend on."""
+        return {name: value for name, value in asdict(self).items() if name != "reversal"} | {"seed": seed}
+
     def flags(self, seed: int) -> list[str]:
         """The flags of make_study_world.py, without --out."""
-        values = {name: value for name, value in asdict(self).items() if name != "reversal"} | {"seed": seed}
-        return [word for name, value in values.items() for word in (f"--{name}", str(value))]
+        return [word for name, value in self.contents(seed).items() for word in (f"--{name}", str(value))]
 
     def folder(self, seed: int) -> str:
         """A name for the folder of the world's files; worlds with the same files have the same."""
-        values = {name: value for name, value in asdict(self).items() if name != "reversal"}
-        return "-".join(str(value).replace(",", "+") for value in (*values.values(), seed))
+        return "-".join(str(value).replace(",", "+") for value in self.contents(seed).values())
 
     @property
     def documents_a_person(self) -> float:

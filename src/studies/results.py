@@ -46,9 +46,19 @@ def rows_of(results: Iterable[Row], keep: Callable[[Row], bool]) -> list[Row]:
     return [row for result in results for row in result["rows"] if keep(row)]
 
 
+def is_forward(row: Row, splits: Sequence[str]) -> bool:
+    """Questions about these people, and not for them, asked after the first training."""
+    return row["split"] in splits and row["relation"] != REVERSAL and row["stage"] in ("first", "before")
+
+
 def asked_forward(row: Row) -> bool:
-    """A question about a person whom the model has read about and was not asked about, after the first training."""
-    return row["split"] in HELD and row["relation"] != REVERSAL and row["stage"] in ("first", "before")
+    """The people are those whom the model has read about and was not asked about."""
+    return is_forward(row, HELD)
+
+
+def about_unseen(row: Row) -> bool:
+    """The people are those whom the model has not read about."""
+    return row["split"] == "unseen" and row["stage"] == "first"
 
 
 # By name: the rows that a measure is of, and what it counts in them
@@ -56,11 +66,11 @@ MEASURES: dict[str, tuple[Callable[[Row], bool], str]] = {
     "right": (asked_forward, "right"),
     "right of one document": (lambda row: asked_forward(row) and not row["several"], "right"),
     "right of several": (lambda row: asked_forward(row) and row["several"], "right"),
-    "right of unseen": (lambda row: row["split"] == "unseen" and row["stage"] == "first", "right"),
-    "right by name": (lambda row: row["split"] == "unseen" and row["stage"] == "first", "right_by_name"),
-    "best guess": (lambda row: row["split"] == "unseen" and row["stage"] == "first", "right_given_name"),
-    "culture of unseen": (lambda row: row["split"] == "unseen" and row["stage"] == "first", "culture"),
-    "culture by name": (lambda row: row["split"] == "unseen" and row["stage"] == "first", "culture_by_name"),
+    "right of unseen": (about_unseen, "right"),
+    "right by name": (about_unseen, "right_by_name"),
+    "best guess": (about_unseen, "right_given_name"),
+    "culture of unseen": (about_unseen, "culture"),
+    "culture by name": (about_unseen, "culture_by_name"),
     "right of reversed": (lambda row: row["split"] in HELD and row["relation"] == REVERSAL, "right"),
     "right after": (lambda row: row["split"] in HELD and row["stage"] == "after", "right"),
     "right of second": (lambda row: row["split"] in HELD and row["stage"] == "second", "right"),
@@ -146,14 +156,18 @@ def share_of(measure: str, results: Sequence[Row]) -> Share | None:
 
 def bits_of(result: Row, name: str = "bits", splits: Sequence[str] = CORPUS) -> float:
     """The bits of all facts about these people, of the first model: what was measured on those asked, times all."""
-    rows = [row for row in result["rows"] if row["split"] in splits and row["stage"] in ("first", "before")]
-    return sum(row[name] * row["facts"] / row["asked"] for row in rows if row["relation"] != REVERSAL)
+    rows = rows_of([result], lambda row: is_forward(row, splits))
+    return sum(row[name] * row["facts"] / row["asked"] for row in rows)
+
+
+def facts_of(result: Row) -> int:
+    """How many facts about people of the corpus there are."""
+    return sum(row["facts"] for row in rows_of([result], lambda row: is_forward(row, CORPUS)))
 
 
 def bits_a_fact(result: Row, name: str, splits: Sequence[str]) -> float:
     """The mean bits of a fact about these people."""
-    rows = [row for row in result["rows"] if row["split"] in splits and row["stage"] in ("first", "before")]
-    rows = [row for row in rows if row["relation"] != REVERSAL]
+    rows = rows_of([result], lambda row: is_forward(row, splits))
     return sum(row[name] for row in rows) / sum(row["asked"] for row in rows) if rows else math.nan
 
 
@@ -241,8 +255,7 @@ def summary_of(point: Point, found: Sequence[Row]) -> dict[str, Any]:
         "people": point.world.people,
         "readings": point.reading.readings,
         "parameters": found[0]["parameters"],
-        "facts": round(mean(sum(r["facts"] for r in result["rows"] if r["split"] in CORPUS and r["stage"] in
-                                ("first", "before") and r["relation"] != REVERSAL) for result in found)),
+        "facts": round(mean(map(facts_of, found))),
         "information": round(mean(bits_of(result, "information") for result in found)),  # all that there is to know
         "bits": round(mean(map(bits_of, found))),
         "net_bits": round(mean(bits_of(result, "net") for result in found)),
