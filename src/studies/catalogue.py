@@ -19,7 +19,7 @@ def exposures(form: str) -> Study:
     small = form == "small"
     # The passes through the questions of finetuning, in which a part of the reading is done, by the number of readings.
     counts = {20: 1, 50: 1, 100: 3} if small else {20: 1, 50: 1, 100: 3, 200: 6, 500: 15}
-    base = Point("", World(people=200 if small else 400))
+    base = Point("", World())
     views = [vary(base, name=f"views-{n}", readings=n, finetune_epochs=k) for n, k in counts.items()]
     spans = [vary(base, name=f"spans-{n}", readings=n, finetune_epochs=k, recipe="spans")
              for n, k in counts.items() if n == 100 or not small]  # fmt: skip
@@ -31,7 +31,7 @@ def exposures(form: str) -> Study:
 def wordings(form: str) -> Study:
     """Different documents about each person against the same one again, with the same number of readings."""
     small = form == "small"
-    base = Point("", World(people=200 if small else 400))
+    base = Point("", World())
     spans = vary(base, recipe="spans", readings=SPANS_READINGS, finetune_epochs=6)
     points = [vary(base, name=f"views-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
     points += [vary(spans, name=f"spans-{k}", documents=k) for k in ((1, 5) if small else (1, 2, 5, 10))]
