@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from studies.plan import Effect, Point, Reading, Size, Study, World, vary
 
-FOUR_RELATIONS = "birthplace,birth_year,profession,field"  # those whose exact distribution is known
 SEEDS = {"small": (0,), "full": (0, 1, 2)}
 SPANS_READINGS = 200  # of each person, so that span corruption has learned something
 
@@ -54,21 +53,24 @@ def guessing(form: str) -> Study:
 
 def capacity(form: str) -> Study:
     """Bits against parameters."""
-    small = form == "small"
-    if small:
-        shapes, counts, relations, reading = ((1, 32), (2, 64), (4, 128)), (200,), "birthplace", Reading(readings=100)
+    if form == "small":
+        shapes, reading = {200: ((1, 32), (2, 64), (4, 128))}, Reading(readings=100)
     else:  # narrower models than these learn nothing (docs/LOG.md)
-        shapes = ((1, 32), (2, 32), (2, 64), (4, 64), (2, 128), (4, 128))
-        counts, relations = (200, 600, 1800), FOUR_RELATIONS
-        reading = Reading(readings=200, finetune_epochs=1)
+        shapes = {200: ((1, 32), (2, 32), (2, 64), (4, 64), (2, 128), (4, 128)), 600: ((2, 32), (2, 64), (2, 128))}
+        reading = Reading(readings=500, finetune_epochs=15)
     points = tuple(
-        Point(f"{n}-people-{layers}x{width}", World(people=n, relations=relations), Size(layers, width), reading)
-        for n in counts
-        for layers, width in shapes
+        Point(
+            f"{people}-people-{layers}x{width}",
+            World(people=people),
+            Size(layers, width),
+            reading.larger(people // 200),
+        )
+        for people, sizes in shapes.items()
+        for layers, width in sizes
     )
     return Study("capacity", form, "How many bits does a model know, for its parameters?", points,
                  SEEDS[form],
-                 (compare("right", points[len(shapes) - 1].name, points[0].name),))  # fmt: skip
+                 (compare("right", points[len(shapes[200]) - 1].name, points[0].name),))  # fmt: skip
 
 
 def reversal(form: str) -> Study:

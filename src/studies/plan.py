@@ -17,7 +17,6 @@ HEAD_SIZE = 32  # features of a head, as in the handouts' models
 # an AMD EPYC (Zen 4) in bfloat16; other machines differ by a factor of two or three.
 SECONDS_A_RUN, SECONDS_A_KILOTOKEN, SECONDS_A_MEGAPARAMETER = 15.0, 0.011, 0.11
 TOKENS_A_READING = {"fast": 45, "spans": 59}  # about
-LONG_RELATIONS = 3  # documents about so many are longer than the block, and are read in two parts
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,10 @@ class Reading:
     pretrain_batch: int = 16
     finetune_batch: int = 2
 
+    def larger(self, factor: int) -> Reading:
+        """The same with batches so many times as large: as many steps for a world that is as much larger."""
+        return replace(self, pretrain_batch=self.pretrain_batch * factor, finetune_batch=self.finetune_batch * factor)
+
     def finetune_readings(self, world: World) -> float:
         """How often a person is read about in finetuning, on average."""
         relations = world.relations.count(",") + 1 + world.reversal
@@ -107,7 +110,6 @@ class Point:
         readings = max(self.reading.readings, self.reading.finetune_readings(self.world) + 1)
         kilotokens = self.world.people * readings * TOKENS_A_READING[self.reading.recipe] / 1000
         seconds = SECONDS_A_KILOTOKEN + SECONDS_A_MEGAPARAMETER * self.size.parameters / 1e6
-        kilotokens *= 2 if self.world.relations.count(",") + 1 >= LONG_RELATIONS else 1
         worlds = 1 if self.replay is None else 2 + self.replay
         return (SECONDS_A_RUN + kilotokens * seconds * worlds) / 60
 
