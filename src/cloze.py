@@ -24,7 +24,6 @@ NUMBER = re.compile(r" ?\d")
 
 # How often a word is a gap, relative to other words of its document
 NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.05, 0.02
-USUAL_NUMBER = 0.02  # share of the answers with a number of this length, from which on such numbers are asked for
 MAX_WORD = 32  # characters
 MAX_GAPS = 3  # in a view
 NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
@@ -97,9 +96,8 @@ class ClozeDataset(Dataset):
 
     A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is, a capitalised word that is not
     in the title, and that the corpus does not mostly write in lower case; less often a number, with the month before it, or
-    another word. The answers to questions tell what else is asked for (learning what to mask from the questions: Ye et al.
-    2020, Studying Strategically): names that have answered one can be preferred; the words of answers without capitals
-    ("film actor") are gaps as often as names, and so are all numbers as long as those of some answers ("1901").
+    another word. Names that have answered a question can be preferred (learning what to mask from the questions: Ye et al.
+    2020, Studying Strategically).
 
     A long document is read to its end: it has an example for every `max_chars` characters, whose gaps are in this part of it,
     a window. Long is what is longer than the block. But where documents are lines, and FITTING of the text or more is in the
@@ -121,14 +119,13 @@ class ClozeDataset(Dataset):
         answer_weight: float = 1.0,
         positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
-        """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a word
-        that occurs in `answers`. `positions` has the positions at which titles begin, each with its weight."""
+        """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
+        name that occurs in `answers`, and as likely at a word of an answer without capitals ("film actor", "1901").
+        `positions` has the positions at which titles begin, each with its weight."""
         self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
         answers = list(answers)
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
         self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
-        numbers = Counter(len(word) for text in answers for word in WORD.findall(text) if NUMBER.match(word))
-        self.asked_lengths = {length for length, count in numbers.items() if count > USUAL_NUMBER * len(answers)}
         counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
         fitting = np.minimum(corpus.lengths, corpus.block_size).sum() / corpus.lengths.sum()
         mostly_fit = corpus.form == "lines" and fitting >= FITTING
@@ -166,10 +163,10 @@ class ClozeDataset(Dataset):
             word = text[begin:end]
             if end > self.corpus.max_chars and as_ever:
                 weight = OTHER_WEIGHT
-            elif word in self.no_names or NUMBER.match(word) and len(word) in self.asked_lengths:
+            elif word in self.no_names:
                 weight = NAME_WEIGHT
             elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
-                weight = NAME_WEIGHT if self.asked_lengths and word in self.answer_words else NUMBER_WEIGHT
+                weight = NUMBER_WEIGHT
             elif word[0].isupper() and word not in title_words and counts[word] >= counts[word.lower()]:
                 weight = NAME_WEIGHT
             else:

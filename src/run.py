@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence
     "pretrain": ("train a model on a corpus", ["writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
                   "corpus": ["documents", "add_symbols"], "the model": SIZES,
-                   "how to train": ["questions", "pretrain_lr", *TRAINING], "the run": RUN},
+                   "how to train": ["title_positions", "pretrain_lr", *TRAINING], "the run": RUN},
                  ["finetune_lr"]),
     "finetune": ("train a model on questions, after pretraining or from scratch",
                  ["finetune_corpus_path", "writing_params_path"],
@@ -97,9 +97,9 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "json": {"action": "store_true", "help": "one JSON object a question"},
         "recipe": {"choices": list(RECIPES), "default": "fast", "help": "set of hyperparameters (src/recipe.py), which "
                    "other flags override one by one; default fast"},
-        "questions": {"type": nonempty_path, "metavar": "course|any|FILE", "default": "course", "help": "what will be asked: "
-                      "'Where was X born?', in any words, or the questions of a file with answers; the views of fast have "
-                      "titles where these have their subjects, and gaps of the kinds of their answers; default %(default)s"},
+        "title_positions": {"type": nonempty_path, "metavar": "course|any|FILE", "default": "course", "help": "where the views of "
+                            "fast have titles: where 'Where was X born?' has X, anywhere, or where the questions of a file have "
+                            "their subjects, of which nothing else is used (rope needs none of it); default %(default)s"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},
@@ -136,10 +136,9 @@ def make_parser() -> Parser:
         for each in unused:
             command.add_argument(f"--{each}", **flag(each, name) | {"help": argparse.SUPPRESS})
         if name == "ask":
-            command.add_argument("asked", nargs="*", metavar="QUESTION", help="without any, they are read from a "
+            command.add_argument("questions", nargs="*", metavar="QUESTION", help="without any, they are read from a "
                                  "pipe, one a line, or asked for")  # fmt: skip
-        if name == "pretrain":
-            command.set_defaults(finetune_corpus_path=None)
+        command.set_defaults(**{"finetune_corpus_path": None} if name == "pretrain" else {"title_positions": "course"})
     purpose = "put reports of `evaluate --report_path` side by side"
     command = commands.add_parser("compare", help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
     command.add_argument("folders", nargs="+", type=nonempty_path, metavar="DIR", help="the folder of a report")

@@ -284,20 +284,8 @@ def test_what_a_gap_prefers():
 def test_a_gap_prefers_answers_that_are_no_names():
     """Years and words in small letters are otherwise hardly ever missing, so that what they say would not be learned."""
     corpus = CharCorruptionDataset("Ada Kern. Born on 7 May 1901 in Rome, Kern was a film actor and a poet .", 128)
-    answers = ["1901", "film actor", "Rome"]
-    asked = ClozeDataset(corpus, answers=answers, answer_weight=6.0).documents[0]
-
-    def weights_of(corpus, answers):
-        document = ClozeDataset(corpus, answers=answers, answer_weight=6.0).documents[0]
-        return dict(zip((corpus.data[0][a:b] for a, b in document.words), np.diff(document.gap_cdf, prepend=0)))
-
-    shares = weights_of(corpus, answers)
-    unseen = weights_of(corpus, ["1850", "film actor", "Rome"])
-    assert unseen["1901"] == pytest.approx(unseen["Rome"] / 6) and unseen["7"] == unseen["May"] == pytest.approx(
-        0.05 * unseen["1901"]
-    )
-    dates = weights_of(corpus, ["3 May 1901", "Rome"])
-    assert dates["May"] == pytest.approx(dates["1901"]) == pytest.approx(6 * dates["7"]) == pytest.approx(dates["Rome"])
+    asked = ClozeDataset(corpus, answers=["1901", "film actor", "Rome"], answer_weight=6.0).documents[0]
+    shares = dict(zip((corpus.data[0][a:b] for a, b in asked.words), np.diff(asked.gap_cdf, prepend=0)))
     for word in ("1901", "film", "actor"):
         assert shares[word] == pytest.approx(shares["Rome"]) == pytest.approx(6 / 0.02 * shares["poet"])
     assert shares["7"] == shares["May"] == pytest.approx(0.05 / 6 * shares["Rome"])

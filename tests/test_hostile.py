@@ -963,7 +963,7 @@ FLAGS = {
     **dict.fromkeys(["tb_expt_name", "dtype", "compile", "recipe"], WORDS),
     "device": DEVICES,
     "documents": [*FORMS, "", "AUTO", "\udcff"],
-    "questions": ["course", "any", "ten", ""],
+    "title_positions": ["course", "any", "ten", ""],
     "add_symbols": ["?", "Q\u00e9", "a a", "", MASK, "\udcff", "\n"],
 }  # fmt: skip
 

@@ -53,13 +53,13 @@ class Parser(argparse.ArgumentParser):
         for parser in self.subparsers():
             parser.siblings = self.subparsers()
         args, unknown = self.parse_known_args(*arguments, **named)
-        if unknown and hasattr(args, "asked") and not any(word.startswith("-") for word in unknown):
-            args.asked, unknown = args.asked + unknown, []  # argparse takes no more words after the flags
+        if unknown and hasattr(args, "questions") and not any(word.startswith("-") for word in unknown):
+            args.questions, unknown = args.questions + unknown, []  # argparse takes no more words after the flags
         if unknown:
             chosen = [parser for parser in self.subparsers() if parser.command == getattr(args, "function", None)]
             (chosen or [self])[0].error(f"unrecognized arguments: {' '.join(unknown)}")
         for name, value in vars(args).items():
-            if value == [] and name != "asked":  # Python 3.11 makes this of --flag=--
+            if value == [] and name != "questions":  # Python 3.11 makes this of --flag=--
                 self.error(f"argument --{name}: expected one argument")
         return args
 

@@ -78,20 +78,19 @@ def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDatas
     return names, wording, problems
 
 
-def load_expected(choice: str, corpus: CharCorruptionDataset) -> tuple[dict[int, float], list[str]]:
-    """What pretraining expects of the questions: where titles begin and how often, and answers, of which it learns what kinds of
-    words are asked for. `choice` is one of WORDINGS, without answers, or a file of questions. Raises InputError when their
-    subjects cannot be found."""
+def find_title_positions(choice: str, corpus: CharCorruptionDataset) -> dict[int, float]:
+    """Where the views of pretraining have their titles, and how often: `choice` is one of WORDINGS, or a file of questions, and
+    then it is where these have their subjects. Raises InputError when that cannot be found."""
     if choice in WORDINGS:
-        return pretraining_positions(corpus.block_size, choice == "any"), []
+        return pretraining_positions(corpus.block_size, choice == "any")
     found = find_corpus(choice)
-    questions, answers = read_questions(found)
+    questions, _ = read_questions(found)
     wording = find_wording(questions, titles_of(corpus.data))
-    print(f"Views as for the questions of {describe(found)}", *wording.lines(), sep="\n")
+    print(f"Titles as in the questions of {describe(found)}", *wording.lines(), sep="\n")
     positions = {p: n for p, n in subject_positions(wording, questions, corpus.stoi).items() if p < corpus.block_size}
     if not positions:
-        raise InputError(f"--questions {choice}: where they have their subjects is not found; give any")
-    return positions, [accepted(answer)[0] for answer in answers or ()]
+        raise InputError(f"--title_positions {choice}: where the questions have their subjects is not found; give any")
+    return positions
 
 
 class Questions(NamedTuple):
@@ -145,7 +144,7 @@ def make_model(args: Namespace, corpus: CharCorruptionDataset, sizes: Sizes, dro
 def input_files(args: Namespace) -> list[Path]:
     """The corpora and questions that the command reads. Raises InputError when one does not exist."""
     paths = [args.pretrain_corpus_path, args.finetune_corpus_path, args.eval_corpus_path]
-    paths += [args.questions] if args.function == "pretrain" and args.questions not in WORDINGS else []
+    paths += [args.title_positions] if getattr(args, "title_positions", WORDINGS[0]) not in WORDINGS else []
     return [find_corpus(path) for path in paths if path]
 
 

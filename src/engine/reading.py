@@ -70,5 +70,5 @@ def warn_of_positions(args: Namespace, dataset: Dataset) -> None:
     read = [int(p) for p in before if str(p).isdecimal()] if isinstance(before, (list, dict)) else []
     if views and read and VARIANTS[args.variant].learned_positions and views.usual_position not in read:
         text = f"was pretrained with titles at position {min(read)}, and these questions have their subjects at"
-        advice = "answers will be worse than after pretraining with --questions and these questions, or any"
+        advice = "answers will be worse than after pretraining with --title_positions and these questions, or any"
         warn(f"{path}: {text} {views.usual_position}: {advice}")

@@ -13,7 +13,7 @@ from engine.sizes import Sizes
 from recipe import Phase, choose_phase
 from trainer import Trainer
 
-LACKING = {"documents": "lines", "symbols": "", "questions": "course"}  # what older checkpoints do not say
+LACKING = {"documents": "lines", "symbols": "", "titles": "course"}  # what older checkpoints do not say
 
 
 def should_resume(args: Namespace) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from engine.inputs import (
     Questions,
     check_training_outputs,
     find_sizes,
-    load_expected,
+    find_title_positions,
     load_finetuning,
     load_questions,
     load_recorded_corpus,
@@ -56,13 +56,11 @@ def train_alone(args: Namespace) -> None:
     resumed = is_main_process() and should_resume(args)
     sizes = find_sizes(args)
     corpus = load_recorded_corpus(args, sizes.block_size)
-    names, wording, problems, expected = None, COURSE, [], (COURSE_POSITIONS, [])
+    names, wording, problems = None, COURSE, []
     if args.function == "finetune":
         names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
-    else:
-        expected = load_expected(args.questions, corpus)
     phase = choose_phase(args, sizes)
-    dataset = build_dataset(phase, corpus, names, wording, *expected)
+    dataset = build_dataset(phase, corpus, names, wording, find_title_positions(args.title_positions, corpus))
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
@@ -189,18 +187,16 @@ def build_dataset(
     names: NameDataset | None = None,
     wording: Wording = COURSE,
     positions: Mapping[int, float] = COURSE_POSITIONS,
-    answers: Sequence[str] = (),
 ) -> Dataset:
     """The training data of a phase: the corpus or views of it; if there are questions, the questions, alone or mixed with
     views, whose titles begin where the questions have their subjects by their `wording`. Without questions, or if their
-    subjects are not known, `positions` says where titles begin, and how often; without questions, `answers` are those that
-    are expected."""
+    subjects are not known, `positions` says where titles begin, and how often."""
     if names is None:
         if not phase.cloze_share:
             if positions != COURSE_POSITIONS:
-                raise InputError("--questions: this recipe reads no views, so it cannot adapt them")
+                raise InputError("--title_positions: this recipe reads no views, so it cannot place their titles")
             return corpus
-        return ClozeDataset(corpus, phase.cloze_share, answers, phase.answer_weight, positions)
+        return ClozeDataset(corpus, phase.cloze_share, positions=positions)
     if not phase.views:
         return names
     positions = subject_positions(wording, names.questions, corpus.stoi) or positions
@@ -253,13 +249,13 @@ def trainer_config(args: Namespace, phase: Phase, corpus: CharCorruptionDataset,
 
 def requested_run(args: Namespace, sizes: Sizes) -> dict[str, Any]:
     """What a training command asks for, with its files as digests."""
+    titles = args.title_positions
     corpora = {"pretrain_corpus_path": args.pretrain_corpus_path, "finetune_corpus_path": args.finetune_corpus_path}
-    asked = args.questions if args.function == "pretrain" else WORDINGS[0]
     return {name: getattr(args, name) for name in ("function", "variant", "seed")} | {
         "data": {name: digest(find_corpus(path)) for name, path in corpora.items() if path},
         "parent": digest(args.reading_params_path) if args.reading_params_path else None,
         "recipe": choose_phase(args, sizes).record(),
-        "questions": asked if asked in WORDINGS else digest(find_corpus(asked)),
+        "titles": titles if titles in WORDINGS else digest(find_corpus(titles)),
     }
 
 

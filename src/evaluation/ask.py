@@ -45,8 +45,8 @@ def ask(args: Namespace) -> None:
     wording = recorded_wording(args.reading_params_path) or COURSE
     answer = Asker(model, corpus, max_answer, calibration, wording)
     show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of
-    if args.asked or not sys.stdin.isatty():
-        lines = answer.readable(args.asked or [line.strip() for line in sys.stdin if line.strip()])
+    if args.questions or not sys.stdin.isatty():
+        lines = answer.readable(args.questions or [line.strip() for line in sys.stdin if line.strip()])
         for i in range(0, len(lines), BATCH):
             for found in answer(lines[i : i + BATCH]):
                 print(show(found), flush=True)
