@@ -28,11 +28,11 @@ from titles import split_title
 from vocabulary import MASK, decode, encode
 from wording import Wording
 
-PROBES = {  # what the model does, in short, and when it passes
-    "masked": ("Fill the gap", "says the answer where exactly that is missing in the document"),
-    "context": ("Finish the sentence", "continues the document with the answer, up to which it is given"),
-    "name": ("Go on from the name", "continues the document, of which the name alone is given"),
-    "question": ("Answer the question", "says the answer when asked"),
+PROBES = {  # what the model does, and what it is given
+    "masked": ("Fill the gap", "given the document, in which only the answer is missing"),
+    "context": ("Finish the sentence", "given the document up to the answer"),
+    "name": ("Go on from the name", "given the name, with which the document begins"),
+    "question": ("Answer the question", "given the question alone"),
 }
 TEXT_AFTER = 24  # characters of the document, at most, that `masked` shows after the place
 CONTINUATION = 16  # characters that `name` expects after the name and its full stop
