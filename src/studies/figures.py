@@ -43,8 +43,9 @@ def curve(
                   fontweight="bold")  # fmt: skip
 
 
-def bars(theme: Theme, points: Points, measures: dict[str, str]) -> Figure:
-    """For each point a bar for each measure that it has; `measures` has their names for the reader."""
+def bars(theme: Theme, points: Points, measures: dict[str, str], name: Callable[[str], str] = str) -> Figure:
+    """For each point a bar for each measure that it has; `measures` has their names for the reader, `name` makes those of the
+    points."""
     figure, axes = new(theme, 1.2 + 0.5 * sum(m in point for point in points.values() for m in measures))
     y, ticks = 0.0, []
     for point in points.values():
@@ -58,7 +59,7 @@ def bars(theme: Theme, points: Points, measures: dict[str, str]) -> Figure:
             axes.text(share["high"], y, text, va="center", color=theme["text"])
             y += 1
         y += 0.6
-    axes.set_yticks(ticks, [*points])
+    axes.set_yticks(ticks, map(name, points))
     axes.set(xlim=(0, 130), xticks=[])
     axes.spines[:].set_visible(False)
     axes.invert_yaxis()
@@ -123,8 +124,16 @@ def guessing(theme: Theme, points: Points) -> Figure:
 
 def wordings(theme: Theme, points: Points) -> Figure:
     """Right answers by the number of documents about a person."""
-    kinds = {"right of one document": "people with one document", "right of several": "with several"}
-    return bars(theme, points, kinds if any(map(set(kinds).issubset, points.values())) else {"right": ""})
+
+    def name(point: str) -> str:
+        kind, _, documents = point.replace("spans", "span corruption").partition("-")
+        if not documents:
+            return point
+        number = "1 or 5" if documents == "celebrities" else documents
+        return f"{kind}, {number} document{'s' * (number != '1')}"
+
+    kinds = {"right of one document": "those with one", "right of several": "those with five"}
+    return bars(theme, points, kinds if any(map(set(kinds).issubset, points.values())) else {"right": ""}, name)
 
 
 def reversal(theme: Theme, points: Points) -> Figure:
