@@ -1,4 +1,4 @@
-"""The studies, each in a small form (minutes; `make study`) and a full one (hours)."""
+"""The studies, each in a small form (minutes; `make study`) and a full one with three seeds (up to an hour)."""
 
 from __future__ import annotations
 

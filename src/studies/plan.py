@@ -14,8 +14,8 @@ DOCUMENTS_A_QUESTION = RECIPES["fast"].finetune.views  # read beside it in finet
 TRAIN_SHARE = 2000 / 2937  # of the questions about people with documents
 HEAD_SIZE = 32  # features of a head, as in the handouts' models
 # Seconds of one core a run takes: for its start, for a thousand tokens, and more for those of a larger model. Measured on
-# an AMD EPYC (Zen 4) in bfloat16; other machines differ by a factor of two or three.
-SECONDS_A_RUN, SECONDS_A_KILOTOKEN, SECONDS_A_MEGAPARAMETER = 15.0, 0.011, 0.11
+# an otherwise idle AMD EPYC (Zen 4) in bfloat16; other machines differ by a factor of two or three.
+SECONDS_A_RUN, SECONDS_A_KILOTOKEN, SECONDS_A_MEGAPARAMETER = 15.0, 0.01, 0.05
 TOKENS_A_READING = {"fast": 45, "spans": 59}  # about
 
 
