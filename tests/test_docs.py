@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.files import ROOT
+from studies import results
+from studies.catalogue import STUDIES
 
+MEASURED = ROOT / "docs" / "measured"
 DOCUMENTS = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -81,6 +84,14 @@ def test_the_numbers_of_the_studies_are_those_that_were_measured(monkeypatch):
             text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
             found = {float(n) for n in re.findall(r"\d+\.\d+|\d+(?= (?:%|of|bits))|(?<=of )\d+", text)} - NOT_MEASURED
             assert found <= numbers, (name, found - numbers)
+
+
+@pytest.mark.parametrize("path", sorted(MEASURED.glob("*.full.json")), ids=lambda path: path.stem)
+def test_the_numbers_of_full_studies_are_those_of_their_results(path):
+    study = STUDIES[path.name.partition(".")[0]]("full")
+    found = results.read_results(study, [MEASURED])
+    assert len(found) == len(study.runs())
+    assert results.document(study, found) == json.loads(path.read_text("utf-8"))
 
 
 def test_the_results_are_the_same_everywhere(monkeypatch):
