@@ -5,8 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -16,14 +15,11 @@ from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
 from engine.files import InputError
+from salience import Salience
 from titles import MAX_TITLE, WORD, split_long_title, split_title
 from vocabulary import MASK, PAD, without_accents
 from wording import COURSE
 
-NUMBER = re.compile(r" ?\d")
-
-# How often a word is a gap, relative to other words of its document
-NAME_WEIGHT, NUMBER_WEIGHT, OTHER_WEIGHT = 1.0, 0.05, 0.02
 MAX_WORD = 32  # characters
 MAX_GAPS = 3  # in a view
 NO_CONTEXT = 0.35  # probability that a view has no words around its gaps
@@ -94,10 +90,7 @@ class ClozeDataset(Dataset):
     random number of words around a gap, or none. To save tokens, up to MAX_GAPS gaps follow one title. Their contexts do not
     overlap, because one could contain what is missing in another.
 
-    A gap is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is, a capitalised word that is not
-    in the title, and that the corpus does not mostly write in lower case; less often a number, with the month before it, or
-    another word. Names that have answered a question can be preferred (learning what to mask from the questions: Ye et al.
-    2020, Studying Strategically).
+    Which words are gaps, salience.py says: mostly names, and where questions are known, what these ask for.
 
     A long document is read to its end: it has an example for every `max_chars` characters, whose gaps are in this part of it,
     a window. Long is what is longer than the block. But where documents are lines, and FITTING of the text or more is in the
@@ -115,22 +108,18 @@ class ClozeDataset(Dataset):
         self,
         corpus: CharCorruptionDataset,
         share: float = 0.9,
-        answers: Iterable[str] = (),
+        answers: Iterable[tuple[str | None, str]] = (),
         answer_weight: float = 1.0,
         positions: Mapping[int, float] = COURSE_POSITIONS,
     ):
-        """`share` of the examples are views, the others span corruption. A gap is `answer_weight` times as likely at a
-        name that occurs in `answers`, and as likely at a word of an answer without capitals ("film actor", "1901").
-        `positions` has the positions at which titles begin, each with its weight."""
-        self.corpus, self.share, self.answer_weight = corpus, share, answer_weight
-        answers = list(answers)
-        self.answer_words = {word for text in answers for word in WORD.findall(text)}
-        self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
-        counts = Counter(match.group() for text in corpus.data for match in WORD.finditer(text))
+        """`share` of the examples are views, the others span corruption. `answers` has the subjects of questions, None where
+        that is not known, and their answers; by `answer_weight`, gaps are more often such words, and where such words stand
+        (salience.py). `positions` has the positions at which titles begin, each with its weight."""
+        self.corpus, self.share = corpus, share
         fitting = np.minimum(corpus.lengths, corpus.block_size).sum() / corpus.lengths.sum()
         mostly_fit = corpus.form == "lines" and fitting >= FITTING
         self.is_long = corpus.lengths > corpus.block_size * (MANY if mostly_fit else 1)
-        self.documents = [self._find_words(text, counts, long) for text, long in zip(corpus.data, self.is_long)]
+        self.documents = self._find_words(list(answers), answer_weight)
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
         untitled = [not document.words or document.title_end >= MAX_TITLE for document in self.documents]
         self.is_long |= np.array(untitled) & (corpus.lengths > corpus.block_size)
@@ -152,31 +141,22 @@ class ClozeDataset(Dataset):
         """The most frequent position of a title's first character; 0 if there are no views."""
         return self.usual_position if self.share and self.viewable.any() else 0
 
-    def _find_words(self, text: str, counts: Counter[str], is_long: bool) -> Document:
-        """The words of a document. `counts` is how often the corpus has each word in just this spelling."""
-        as_ever = self.corpus.form == "lines" and not is_long
-        title, body = split_title(text) if as_ever else split_long_title(text, len(self.corpus) == 1)
-        offset, title_words = len(text) - len(body), set(WORD.findall(title))
-        words = [(offset + match.start(), offset + match.end()) for match in WORD.finditer(body)]
-        weights, is_answer = [], []
-        for begin, end in words:
-            word = text[begin:end]
-            if end > self.corpus.max_chars and as_ever:
-                weight = OTHER_WEIGHT
-            elif word in self.no_names:
-                weight = NAME_WEIGHT
-            elif NUMBER.match(word) or word[0].isupper() and NUMBER.match(text, end):  # a month before its day or year
-                weight = NUMBER_WEIGHT
-            elif word[0].isupper() and word not in title_words and counts[word] >= counts[word.lower()]:
-                weight = NAME_WEIGHT
-            else:
-                weight = OTHER_WEIGHT
-            weights.append(weight)
-            is_answer.append(weight == NAME_WEIGHT and word in self.answer_words)
-        cumulative = np.cumsum(np.where(is_answer, self.answer_weight, 1.0) * weights)
-        salient = [weight > OTHER_WEIGHT for weight in weights]
-        loses_accents = title.isascii() or without_accents(title) != title
-        return Document(len(title), words, salient, cumulative / cumulative[-1:], loses_accents)
+    def _find_words(self, answers: list[tuple[str | None, str]], answer_weight: float) -> list[Document]:
+        """Where the words of each document are, and which of them are gaps."""
+        texts = self.corpus.data
+        as_ever = [self.corpus.form == "lines" and not is_long for is_long in self.is_long]
+        titles = [split_title(text)[0] if usual else split_long_title(text, len(texts) == 1)[0]
+                  for text, usual in zip(texts, as_ever)]  # fmt: skip
+        words = [[match.span() for match in WORD.finditer(text, len(title))] for text, title in zip(texts, titles)]
+        salience = Salience(texts, (answer for _, answer in answers), answer_weight)
+        known = defaultdict(set)
+        for subject, answer in answers:
+            known[subject].add(answer)
+        for text, title, found in zip(texts, titles, words):
+            salience.contexts.learn(text, found, known.get(title, set()) | known.get(without_accents(title), set()))
+        return [Document(len(title), found, *salience.of_words(text, found, self.corpus.max_chars if usual else math.inf),
+                         title.isascii() or without_accents(title) != title)
+                for text, title, found, usual in zip(texts, titles, words, as_ever)]  # fmt: skip
 
     def _windows(self, i: int) -> list[Window]:
         """The windows of document i, equally wide."""

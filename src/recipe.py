@@ -35,7 +35,8 @@ class Phase:
     cloze_share: float = 0.0  # share of the documents that are read as views (cloze.py); the others are span-corrupted
     # In finetuning, documents that are read with each question, as views by cloze_share; batch_size counts the questions only
     views: int = 0
-    answer_weight: float = 1.0  # how much more often a view hides a name that has answered a training question
+    # How much more often a gap is a name that has answered a training question, and what stands where answers do (salience.py)
+    answer_weight: float = 1.0
 
     def __post_init__(self):
         if self.answer_weight != 1.0 and not self.cloze_share:

@@ -41,7 +41,9 @@ def parse_args(argv: list[str] | None) -> Namespace:
     parser.add_argument("--out", type=nonempty_path, required=True, metavar="DIR", help="folder of worlds and results")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--small", dest="form", action="store_const", const=FORMS[0], help="minutes; the default")
-    form.add_argument("--full", dest="form", action="store_const", const=FORMS[1], help="more points, three seeds: up to an hour")
+    form.add_argument(
+        "--full", dest="form", action="store_const", const=FORMS[1], help="more points, three seeds: up to an hour"
+    )
     parser.add_argument("--jobs", type=bounded(int, 1, 1000), default=2, metavar="N",
                         help="runs side by side, each on one core; default %(default)s")  # fmt: skip
     parser.add_argument("--merge", nargs="+", type=nonempty_path, default=(), metavar="DIR",

@@ -276,7 +276,9 @@ def test_what_a_gap_prefers():
     assert salient == [weight > few for _, weight in kinds]
     short = ClozeDataset(CharCorruptionDataset(documents + 20 * "\nBob. He .", 36)).documents[0]  # it reads up to New
     assert np.diff(short[3], prepend=0)[2:5] / short[3][0] == pytest.approx([1 / few, 1 / few, 1])
-    asked = ClozeDataset(corpus, answers=["Rome, Italy", "Queen on"], answer_weight=7.0)  # of these words, only names
+    asked = ClozeDataset(
+        corpus, answers=[(None, "Rome, Italy"), (None, "Queen on")], answer_weight=7.0
+    )  # of these words, only names
     ratio = np.diff(asked.documents[0][3], prepend=0) / weights
     assert [round(r / ratio.min(), 6) for r in ratio] == [7.0 if kind == ("Rome", 1) else 1.0 for kind in kinds]
 
@@ -284,7 +286,9 @@ def test_what_a_gap_prefers():
 def test_a_gap_prefers_answers_that_are_no_names():
     """Years and words in small letters are otherwise hardly ever missing, so that what they say would not be learned."""
     corpus = CharCorruptionDataset("Ada Kern. Born on 7 May 1901 in Rome, Kern was a film actor and a poet .", 128)
-    asked = ClozeDataset(corpus, answers=["1901", "film actor", "Rome"], answer_weight=6.0).documents[0]
+    asked = ClozeDataset(
+        corpus, answers=[(None, text) for text in ("1901", "film actor", "Rome")], answer_weight=6.0
+    ).documents[0]
     shares = dict(zip((corpus.data[0][a:b] for a, b in asked.words), np.diff(asked.gap_cdf, prepend=0)))
     for word in ("1901", "film", "actor"):
         assert shares[word] == pytest.approx(shares["Rome"]) == pytest.approx(6 / 0.02 * shares["poet"])

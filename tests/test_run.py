@@ -21,6 +21,7 @@ from engine.parameters import save_params
 from engine.training import build_dataset
 from model import GPT, GPTConfig
 from recipe import RECIPES
+from salience import Salience
 
 ROOT = Path(__file__).parent.parent
 # The commands of the handouts as they stand there, line ends included: 000 (d), (f), (g) and 001 (d), (f), (g).
@@ -204,13 +205,14 @@ def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
     assert began == [10, 10, 0, 10, 0, 0]
 
 
-def test_what_finetuning_reads_prefers_what_has_been_answered(folder):
-    corpus = load_corpus("wiki.txt")
+def test_what_finetuning_reads_prefers_what_has_been_answered(folder, monkeypatch):
+    corpus, made = load_corpus("wiki.txt"), []
+    monkeypatch.setattr("cloze.Salience", lambda *arguments: made.append(Salience(*arguments)) or made[-1])
     names = NameDataset(corpus, "Where was Ada Kern born?\tNew Rome\nWhere was Ada born?\tOslo\n")
     fast = RECIPES["fast"]
-    read = build_dataset(fast.finetune, corpus, names).documents
-    assert (read.answer_words, read.answer_weight) == ({"New", "Rome", "Oslo"}, 6.0)
-    assert not build_dataset(fast.pretrain, corpus).answer_words
+    for phase, asked in ((fast.finetune, names), (fast.pretrain, None)):
+        build_dataset(phase, corpus, asked)
+    assert [(each.answer_words, each.answer_weight) for each in made] == [({"New", "Rome", "Oslo"}, 6.0), (set(), 1.0)]
 
 
 def test_flags_and_tensorboard(folder, monkeypatch, capsys):

@@ -200,7 +200,8 @@ def build_dataset(
     if not phase.views:
         return names
     positions = subject_positions(wording, names.questions, corpus.stoi) or positions
-    documents = ClozeDataset(corpus, phase.cloze_share, names.answers, phase.answer_weight, positions)
+    answers = zip(map(wording.subject, names.questions), names.answers)
+    documents = ClozeDataset(corpus, phase.cloze_share, answers, phase.answer_weight, positions)
     return MixedDataset(names, documents, phase.views)
 
 
