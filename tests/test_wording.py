@@ -188,7 +188,7 @@ def learned(tmp_path_factory):
             "--finetune_corpus_path",
             "train.tsv",
             "--max_epochs",
-            30,
+            40,
             "--batch_size",
             3,
         )
