@@ -175,6 +175,12 @@ def continues(one: str, two: str) -> bool:
     return first.islower() or one.rstrip()[-1:] not in SENTENCE_END
 
 
+def begins_with_title(block: str) -> bool:
+    """Whether the first of some lines begins with a title, or is one that the second names."""
+    first, second, *_ = [*block.split("\n"), ""]
+    return has_title(first) or second.lstrip()[:1].isupper() and continues(first, second)
+
+
 def guess_form(text: str) -> str:
     """The form of a file's documents. Blank lines separate them if nearly every line stands between two; if many are
     headings; if most other lines continue the line before; or if each block of lines begins with a title, and its other
@@ -189,6 +195,6 @@ def guess_form(text: str) -> str:
     continued = sum(itertools.starmap(continues, pairs))
     if 5 * len(pairs) <= len(blocks) or 4 * headings >= len(blocks) or 2 * continued >= len(pairs):
         return "paragraphs"
-    titles = sum(has_title(block.partition("\n")[0]) for block in blocks)
+    titles = sum(map(begins_with_title, blocks))
     others = sum(has_title(two) for _, two in pairs)
     return "paragraphs" if titles >= 0.9 * len(blocks) and others <= 0.1 * len(pairs) else "lines"

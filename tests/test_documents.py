@@ -107,6 +107,10 @@ BLANKS = {  # what auto takes files with blank lines for
     "Oz is a land.\n\nIx is a land.\n\n\nEv is a land.\n": ("paragraphs", 3),
     "It was the best of times, it was\nthe worst of times.\n\nThere were a king and a\nqueen.\n": ("paragraphs", 2),
     "Oz. Oz is a land.\nIts capital is Quix.\nIt is low.\n\nIx. Ix is a land.\nIt is high.\n": ("paragraphs", 2),
+    "Oz\nOz is a land.\nIts capital is Quix.\nIt is low.\n\nIx\nIx is a land.\nIt is high.\nIts capital is Rux.\n": (
+        "paragraphs",
+        2,
+    ),
     "# Oz\n\nOz is a land.\nIt is wide.\n\n## Ix\n\nIx is a land.\n\nIts capital is Rux.\n": ("paragraphs", 3),
     "奎克斯\n奎克斯是一个北方的国家,\n人们在那里养羊。\n\n博拉\n博拉是一个国家。\n": ("paragraphs", 2),
 }
