@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from dataset import Batch, CharCorruptionDataset, NameDataset, pack, shift
 from engine.files import InputError
-from salience import Salience
+from salience import Gaps, Salience
 from titles import MAX_TITLE, WORD, split_long_title, split_title
 from vocabulary import MASK, PAD, without_accents
 from wording import COURSE
@@ -29,7 +29,6 @@ FITTING, MANY = 0.7, 5  # see ClozeDataset: share of a corpus within the blocks,
 POSITION_REACH = 40  # with any wording, titles begin before this position
 WORDINGS = ("course", "any")  # of the questions that will be asked, as far as pretraining knows
 COURSE_POSITIONS: dict[int, float] = {len(COURSE.templates[0].before): 1}  # where titles begin, and how often
-JOIN = 0.4  # probability that a gap extends to the next word, if that is a name or a number too
 PROMPT_TRIES = 20  # to find a gap with words before it
 
 
@@ -74,8 +73,7 @@ class Document(NamedTuple):
 
     title_end: int  # characters
     words: list[tuple[int, int]]  # begin and end of each word after the title, in characters
-    salient: list[bool]  # whether each word is a name or a number
-    gap_cdf: np.ndarray  # cumulative probability that a gap begins at this word
+    gaps: Gaps  # which of them are missing
     loses_accents: bool  # whether questions lose the non-ASCII characters of the title (vocabulary.without_accents)
 
 
@@ -152,9 +150,11 @@ class ClozeDataset(Dataset):
         known = defaultdict(set)
         for subject, answer in answers:
             known[subject].add(answer)
-        for text, title, found in zip(texts, titles, words):
-            salience.contexts.learn(text, found, known.get(title, set()) | known.get(without_accents(title), set()))
-        return [Document(len(title), found, *salience.of_words(text, found, self.corpus.max_chars if usual else math.inf),
+        theirs = [known.get(title, set()) | known.get(without_accents(title), set()) for title in titles]
+        self.asked = np.array([bool(each) for each in theirs])  # whether a question is about the document (N,)
+        for text, found, each in zip(texts, words, theirs):
+            salience.contexts.learn(text, found, each)
+        return [Document(len(title), found, salience.gaps(text, found, self.corpus.max_chars if usual else math.inf),
                          title.isascii() or without_accents(title) != title)
                 for text, title, found, usual in zip(texts, titles, words, as_ever)]  # fmt: skip
 
@@ -246,11 +246,7 @@ class ClozeDataset(Dataset):
         """The pieces of a gap that begins in a window, with words around it unless `without_context`, and the numbers of the first and
         the last word in them."""
         document, text, mask = self.documents[window.document], self.corpus.document(window.document), np.array([MASK])
-        words, below = document.words, document.gap_cdf[window.first_word - 1] if window.first_word else 0.0
-        drawn = below + rng.random() * (document.gap_cdf[window.end_word - 1] - below)
-        first = last = min(int(np.searchsorted(document.gap_cdf, drawn, "right")), window.end_word - 1)
-        while last + 1 < len(words) and document.salient[last + 1] and rng.random() < JOIN:
-            last += 1
+        words, (first, last) = document.words, document.gaps.draw(window.first_word, window.end_word, rng)
         (begin, _), (_, end) = words[first], words[last]
         missing = [text[begin:end], mask]
         if without_context:

@@ -16,6 +16,7 @@ from cloze import ClozeDataset, MixedDataset
 from dataset import CharCorruptionDataset, NameDataset, pack
 from engine.files import InputError
 from questions import encode_question
+from salience import JOIN
 from titles import WORD, split_title
 from vocabulary import MASK, PAD
 
@@ -265,21 +266,23 @@ def test_what_a_gap_prefers():
     where most of the corpus fits in the block, behind what span corruption reads."""
     documents = "Ada Kern. Born in Rome, New Oslo, on 7 May 1901, Kern was the May queen .\nBob. Where was he born and was she born ."
     corpus = CharCorruptionDataset(documents, 128)
-    _, words, salient, gap_cdf, _ = ClozeDataset(corpus, share=1.0).documents[0]
-    weights = np.diff(gap_cdf, prepend=0)
+    _, words, gaps, _ = ClozeDataset(corpus, share=1.0).documents[0]
+    weights = np.diff(gaps.cdf, prepend=0)
     kinds = [
         (corpus.data[0][begin:end], round(weight / weights.max(), 6)) for (begin, end), weight in zip(words, weights)
     ]
     few, number = 0.02, 0.05
     assert kinds == [("Born", few), ("in", few), ("Rome", 1), ("New", 1), ("Oslo", 1), ("on", few), ("7", number),
                      ("May", number), ("1901", number), ("Kern", few), ("was", few), ("the", few), ("May", 1), ("queen", few)]  # fmt: skip
-    assert salient == [weight > few for _, weight in kinds]
+    assert [*gaps.joins] == [JOIN * (weight > few) for _, weight in kinds[1:]] + [
+        0
+    ]  # the next word, if it is one of these
     short = ClozeDataset(CharCorruptionDataset(documents + 20 * "\nBob. He .", 36)).documents[0]  # it reads up to New
-    assert np.diff(short[3], prepend=0)[2:5] / short[3][0] == pytest.approx([1 / few, 1 / few, 1])
+    assert np.diff(short.gaps.cdf, prepend=0)[2:5] / short.gaps.cdf[0] == pytest.approx([1 / few, 1 / few, 1])
     asked = ClozeDataset(
         corpus, answers=[(None, "Rome, Italy"), (None, "Queen on")], answer_weight=7.0
     )  # of these words, only names
-    ratio = np.diff(asked.documents[0][3], prepend=0) / weights
+    ratio = np.diff(asked.documents[0].gaps.cdf, prepend=0) / weights
     assert [round(r / ratio.min(), 6) for r in ratio] == [7.0 if kind == ("Rome", 1) else 1.0 for kind in kinds]
 
 
@@ -289,14 +292,14 @@ def test_a_gap_prefers_answers_that_are_no_names():
     asked = ClozeDataset(
         corpus, answers=[(None, text) for text in ("1901", "film actor", "Rome")], answer_weight=6.0
     ).documents[0]
-    shares = dict(zip((corpus.data[0][a:b] for a, b in asked.words), np.diff(asked.gap_cdf, prepend=0)))
+    shares = dict(zip((corpus.data[0][a:b] for a, b in asked.words), np.diff(asked.gaps.cdf, prepend=0)))
     for word in ("1901", "film", "actor"):
         assert shares[word] == pytest.approx(shares["Rome"]) == pytest.approx(6 / 0.02 * shares["poet"])
     assert shares["7"] == shares["May"] == pytest.approx(0.05 / 6 * shares["Rome"])
-    assert [asked.salient[i] for i, (a, b) in enumerate(asked.words) if corpus.data[0][a:b] in ("film", "poet")] == [
-        True,
-        False,
+    joins = [
+        asked.gaps.joins[i - 1] > 0 for i, (a, b) in enumerate(asked.words) if corpus.data[0][a:b] in ("film", "poet")
     ]
+    assert joins == [True, False]
 
 
 @pytest.mark.parametrize("i", range(5))

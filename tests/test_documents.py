@@ -265,8 +265,9 @@ def test_every_word_of_a_long_document_is_missing_in_some_view_as_often_as_it_sh
     """By statistics, against the definition: an epoch has an example for every `max_chars` characters; its gaps begin in its
     own part of the document, each word there with a probability proportional to its weight, names 50 times that of others,
     wherever they stand; and the title precedes each view."""
-    for name, value in {"DISTRACTOR": 0, "JOIN": 0, "MAX_CONTEXT": 0, "NO_CONTEXT": 1.0, "MAX_GAPS": 1}.items():
+    for name, value in {"DISTRACTOR": 0, "MAX_CONTEXT": 0, "NO_CONTEXT": 1.0, "MAX_GAPS": 1}.items():
         monkeypatch.setattr(f"cloze.{name}", value)
+    monkeypatch.setattr("salience.JOIN", 0)
     corpus = long_corpus(words=200)
     views, rng = ClozeDataset(corpus, share=1.0), np.random.default_rng(0)
     counts = [-(-len(text) // corpus.max_chars) if len(text) > 64 else 1 for text in corpus.data]
@@ -323,12 +324,12 @@ def test_documents_that_fit_are_read_as_ever():
     middle, huge = "Ada. " + "Rome is a town . " * 9, "Cy. " + "Oslo is a town . " * 40
     views = ClozeDataset(CharCorruptionDataset("\n".join([*short, middle, huge]), 128))
     assert views.is_long.tolist() == [False] * 81 + [True] and len(views) == 81 + -(-len(huge) // 112)
-    assert views.documents[80].gap_cdf[0] > 0 and views.windows[80][1:] == (0, 36, 0, len(middle))
+    assert views.documents[80].gaps.cdf[0] > 0 and views.windows[80][1:] == (0, 36, 0, len(middle))
     other = CharCorruptionDataset("\n".join([*short, middle, huge]), 128)
     other.form = "json"  # there, no document is read as ever
     other = ClozeDataset(other)
     assert other.is_long.tolist() == [False] * 80 + [True] * 2
-    assert np.diff(other.documents[80].gap_cdf)[-4] == pytest.approx(other.documents[80].gap_cdf[0])
+    assert np.diff(other.documents[80].gaps.cdf)[-4] == pytest.approx(other.documents[80].gaps.cdf[0])
     untitled = ClozeDataset(CharCorruptionDataset("\n".join([*short, middle.replace(".", ",")]), 128))
     assert untitled.is_long.tolist() == [False] * 80 + [True]  # nothing of it would be read otherwise
     middle *= 2

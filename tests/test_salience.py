@@ -1,5 +1,7 @@
 """Which words are gaps: those that stand where answers stand, learned from documents with known answers."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from cloze import ClozeDataset
 from dataset import CharCorruptionDataset
-from salience import CONTEXT, PRIOR, AnswerContexts, Salience
+from salience import CONTEXT, PRIOR, AnswerContexts, Salience, normal
 from titles import WORD
 
 sentences = st.lists(st.sampled_from(["born", "in", "Rome", "Oslo", "1901", "1850", "died"]), max_size=8).map(" ".join)
@@ -21,7 +23,7 @@ def shares_of(corpus, **kw):
     """For each document, its words with the probability that a gap begins there."""
     documents = ClozeDataset(corpus, share=1.0, **kw).documents
     return [
-        dict(zip((text[a:b] for a, b in document.words), np.diff(document.gap_cdf, prepend=0)))
+        dict(zip((text[a:b] for a, b in document.words), np.diff(document.gaps.cdf, prepend=0)))
         for text, document in zip(corpus.data, documents)
     ]
 
@@ -38,7 +40,7 @@ def test_the_probability_of_an_answer_by_the_words_before_it(known, text):
         normal = ["", "", *sentence.replace("1901", "0000").replace("1850", "0000").lower().split()]
         events += [(normal[i : i + 2], is_answer) for i, is_answer in enumerate(found)] if any(found) else []
     normal = ["", "", *text.replace("1901", "0000").replace("1850", "0000").lower().split()]
-    for i, probability in enumerate(contexts.probabilities(text, words_of(text))):
+    for i, probability in enumerate(contexts.probabilities(text, words_of(text))[0]):
         expected = np.mean([is_answer for _, is_answer in events]) if events else 0
         for length in (1, 2) if events else ():
             same = [is_answer for before, is_answer in events if before[-length:] == normal[i : i + 2][-length:]]
@@ -71,11 +73,11 @@ def test_words_of_any_kind_are_gaps_where_answers_stand():
     ]
     corpus = CharCorruptionDataset("\n".join(lines + ["Short. Text ."] * 200), 128)
     salience = Salience(corpus.data, ["ships", "boats"], 6.0)
-    before = salience.of_words(corpus.data[2], words := words_of(corpus.data[2]), 112)[1]
+    before = salience.gaps(corpus.data[2], words := words_of(corpus.data[2]), 112).cdf
     for text, answer in zip(corpus.data, ("ships", "boats")):
         salience.contexts.learn(text, words_of(text), [answer])
-    _, after = salience.of_words(corpus.data[2], words, 112)
-    here = salience.contexts.probabilities(corpus.data[2], words)
+    after = salience.gaps(corpus.data[2], words, 112).cdf
+    here, _ = salience.contexts.probabilities(corpus.data[2], words)
     assert here[-1] == here.max() > 0.5 and np.diff(after)[-1] > 20 * np.diff(before)[-1]
     assert np.diff(after)[-1] / np.diff(after)[-2] == pytest.approx(
         here[-1] * (1 + CONTEXT * 5 * here[-1]) / (0.02 * (1 + CONTEXT * 5 * here[-2])), rel=0.5
@@ -88,3 +90,69 @@ def test_titles_without_accents_are_found():
     for subject in ("Zoë Lund", "Zo Lund"):
         shares = shares_of(corpus, answers=[(subject, "Oslo")], answer_weight=6.0)
         assert shares[1]["Rome"] > shares_of(corpus)[1]["Rome"]
+
+
+CASES = {
+    "one word": ("Rome", "Paris, Texas", "Paris"),
+    "two words": ("New Rome", "Port Said", "Port Said"),
+    "words with a comma": ("Rome, Italy", "Paris, Texas", "Paris, Texas"),
+    "small letters": ("film actor", "film maker and poet", "film maker"),
+    "numbers": ("7 May 1901", "8 June 1907", "8 June 1907"),
+}
+
+
+@pytest.mark.parametrize("answer, text, missing", CASES.values(), ids=CASES)
+def test_a_gap_where_an_answer_stands_is_as_long_as_answers_are(answer, text, missing):
+    """Whatever separates its words, also where nobody asks. Where other words than answers stand, nothing changes."""
+    people = [f"Person {c}. Known for {answer} and since then in Old Town ." for c in "BCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    corpus = CharCorruptionDataset(
+        "\n".join([*people, f"Person A. Known for {text} and since then in Old Town ."]), 128
+    )
+    views = ClozeDataset(
+        corpus, answers=[(f"Person {c}", answer) for c in "BCDEFGHIJKLMNOPQRSTUVWXYZ"], answer_weight=6.0
+    )
+    rng, found, usual = np.random.default_rng(0), Counter(), ClozeDataset(corpus).documents[25].gaps
+    words, gaps = views.documents[25].words, views.documents[25].gaps
+    for _ in range(1000):
+        first, last = gaps.draw(0, len(words), rng)
+        found[corpus.data[25][words[first][0] : words[last][1]]] += 1
+    assert found.most_common(1)[0][0] == missing and found[missing] > 400
+    assert gaps.joins[-4:] == pytest.approx(usual.joins[-4:]) and usual.answers.max() == 0
+
+
+@given(
+    st.lists(st.tuples(sentences, st.sampled_from(["Rome", "born in", "in Rome", "1901 died Oslo"])), max_size=6),
+    sentences,
+)
+def test_the_probability_that_an_answer_goes_on(known, text):
+    """Against a reference that lists the words of all answers in known documents, until one is the last."""
+    contexts = AnswerContexts()
+    events = []  # the next word's kind, the word, whether the answer has both
+    for sentence, answer in known:
+        contexts.learn(sentence, words_of(sentence), [answer])
+        words = sentence.split(" ") if sentence else []
+        length = len(answer.split(" "))
+        for i in range(len(words)):
+            if words[i : i + length] == answer.split(" "):
+                inside = [
+                    (kind_of(words[j + 1]), normal(words[j]), j < i + length - 1)
+                    for j in range(i, i + length)
+                    if j + 1 < len(words)
+                ]
+                events += inside
+    words = text.split(" ") if text else []
+    go_on = contexts.probabilities(text, words_of(text))[1]
+    assert len(go_on) == len(words) and all(go_on[-1:] == 0)
+    for i, word in enumerate(words[:-1]):
+        same_kind = [goes for kind, _, goes in events if kind == kind_of(words[i + 1])]
+        same_word = [goes for kind, before, goes in events if (kind, before) == (kind_of(words[i + 1]), normal(word))]
+        expected = np.mean([goes for *_, goes in events]) if events else 0
+        if events:  # what separates the words is always a space
+            expected = (sum(goes for *_, goes in events) + PRIOR * expected) / (len(events) + PRIOR)
+            expected = (sum(same_kind) + PRIOR * expected) / (len(same_kind) + PRIOR)
+            expected = (sum(same_word) + PRIOR * expected) / (len(same_word) + PRIOR)
+        assert go_on[i] == pytest.approx(expected)
+
+
+def kind_of(word):
+    return "0" if word[0].isdigit() else "A" if word[0].isupper() else "a"
