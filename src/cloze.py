@@ -279,12 +279,19 @@ class ClozeDataset(Dataset):
 
 
 class MixedDataset(Dataset):
-    """Questions, and with each of them several views of random documents. So facts are stored where questions find
-    them, and what was read is not forgotten (mixed training: Allen-Zhu & Li 2023, section 3)."""
+    """Questions, and with each of them several views. So facts are stored where questions find them, and what was read is not
+    forgotten (mixed training: Allen-Zhu & Li 2023, section 3)."""
 
-    def __init__(self, names: NameDataset, documents: ClozeDataset, views: int):
-        """`views` is how many there are with each question."""
+    def __init__(self, names: NameDataset, documents: ClozeDataset, views: int, unasked_weight: float = 1.0):
+        """`views` is how many there are with each question. Documents without a question are read `unasked_weight` times as
+        often as those with one, which is another reading of them."""
         self.names, self.documents, self.views = names, documents, views
+        asked = documents.asked[[window.document for window in documents.windows]]
+        cumulative = np.cumsum(np.where(asked, 1.0, unasked_weight))
+        self.window_cdf = cumulative / cumulative[-1]
+        # Of all views of an epoch, each has a stratum of the windows (Q, views), so that each window is read as often as its
+        # weight says, to within one, and not by chance.
+        self.strata = np.random.default_rng(0).permutation(len(names) * views).reshape(len(names), views)
 
     @property
     def start_position(self) -> int:
@@ -300,7 +307,8 @@ class MixedDataset(Dataset):
 
     def examples(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
         """x and y (B, block_size) of the questions `indices` and of the views, and their start positions (B,)."""
-        chosen = rng.integers(0, len(self.documents), self.views * len(indices))
+        strata = self.strata[indices].ravel()
+        chosen = np.searchsorted(self.window_cdf, (strata + rng.random(len(strata))) / self.strata.size, "right")
         *views, start_positions = self.documents.examples(chosen, rng)
         questions = (torch.nn.functional.pad(rows, (0, 1), value=PAD) for rows in self.names.examples(indices))
         x, y = (torch.cat(pair) for pair in zip(questions, views))

@@ -9,6 +9,8 @@ from argparse import Namespace
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from engine.files import InputError
+
 if TYPE_CHECKING:
     from engine.sizes import Sizes
 
@@ -37,6 +39,8 @@ class Phase:
     views: int = 0
     # How much more often a gap is a name that has answered a training question, and what stands where answers do (salience.py)
     answer_weight: float = 1.0
+    # In finetuning, how often a document that no question is about is read, relative to one with a question (MixedDataset)
+    unasked_weight: float = 1.0
 
     def __post_init__(self):
         if self.answer_weight != 1.0 and not self.cloze_share:
@@ -80,7 +84,7 @@ RECIPES = {
                        warmup_tokens=200_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0),
         finetune=Phase(epochs=3, batch_size=8, lr=8e-4, muon_lr=8e-3, min_lr_ratio=0.0, linear_decay=True,
                        warmup_tokens=50_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=20,
-                       answer_weight=6.0),
+                       answer_weight=6.0, unasked_weight=3.0),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip
@@ -94,12 +98,16 @@ RECIPES["spans"] = Recipe(
 
 def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
     """The recipe's phase (pretraining, finetuning, or finetuning from scratch) for a model of these sizes, with the values
-    that flags override."""
+    that flags override. Raises InputError when a flag has no effect in it."""
     name = args.function if args.function == "pretrain" or args.reading_params_path else "scratch"
     phase = getattr(RECIPES[args.recipe], name).at_width(sizes.n_embd)
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # Muon's rate changes by the same factor
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
+    if getattr(args, "unasked_weight", None) is not None:
+        if not phase.views:
+            raise InputError("--unasked_weight: this training reads no documents beside the questions")
+        phase = replace(phase, unasked_weight=args.unasked_weight)
     if args.max_epochs:
         horizon = args.max_epochs if phase.horizon_epochs == phase.epochs else phase.horizon_epochs
         phase = replace(phase, epochs=args.max_epochs, horizon_epochs=horizon)

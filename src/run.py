@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence
                  ["finetune_corpus_path", "writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
                   "corpus": ["documents", "add_symbols"], "the model": SIZES,
-                   "how to train": ["finetune_lr", *TRAINING], "the run": RUN},
+                   "how to train": ["unasked_weight", "finetune_lr", *TRAINING], "the run": RUN},
                  ["pretrain_lr"]),
     "evaluate": ("answer the questions of a file, one prediction a line",
                  ["reading_params_path", "eval_corpus_path", "outputs_path"],
@@ -100,6 +100,8 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "title_positions": {"type": nonempty_path, "metavar": "course|any|FILE", "default": "course", "help": "where the views of "
                             "fast have titles: where 'Where was X born?' has X, anywhere, or where the questions of a file have "
                             "their subjects, of which nothing else is used (rope needs none of it); default %(default)s"},
+        "unasked_weight": {"type": bounded(float, 0.01, 100), "metavar": "X", "help": "a document without a question in F is read "
+                           f"X times as often as one with a question; default: fast {RECIPES['fast'].finetune.unasked_weight:g}"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},

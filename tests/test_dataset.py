@@ -400,6 +400,34 @@ def test_questions_beside_views():
     assert silent.sum() >= len("Where was Ada Kern born?") + len("Where was Bob born?") - 2  # no loss on the questions
 
 
+@pytest.mark.parametrize("views, weight", [(1, 1.0), (20, 1.0), (20, 3.0), (7, 0.5)])
+def test_how_often_each_document_is_read_beside_questions(views, weight):
+    """As its weight says, to within one in each pass, whatever the order of the questions; with fewer views than documents,
+    other documents in other passes. Ada's title has lost its accent in the question."""
+    people = ["Ada Körn", "Bo Lund", *(f"Person {c}" for c in "CDEFGHIJKLM")]
+    corpus = CharCorruptionDataset("\n".join(f"{name}. Born in Rome ." for name in people) + "\nWhere was b?", 128)
+    names = NameDataset(corpus, "Where was Ada Krn born?\tRome\nWhere was Bo Lund born?\tRome\n" * 2)
+    documents = ClozeDataset(corpus, share=1.0, answers=[("Ada Krn", "Rome"), ("Bo Lund", "Rome")])
+    assert documents.asked.tolist() == [True, True] + [False] * 12
+    mixed, rng, seen = MixedDataset(names, documents, views, weight), np.random.default_rng(0), []
+    examples = documents.examples
+    documents.examples = lambda chosen, rng: seen.extend(chosen.tolist()) or examples(chosen, rng)
+    expected = np.array([1, 1] + [weight] * 12)
+    expected *= 4 * views / expected.sum()
+    for _ in range(30):
+        seen.clear()
+        for questions in np.split(rng.permutation(4), 2):
+            mixed.batch(questions, rng)
+        counts = np.bincount(seen, minlength=14)
+        assert counts.sum() == 4 * views and (abs(counts - expected) < 2).all()
+    totals = np.zeros(14)
+    for _ in range(passes := 200):
+        seen.clear()
+        mixed.batch(np.arange(4), rng)
+        totals += np.bincount(seen, minlength=14)
+    assert totals == pytest.approx(passes * expected, rel=0.4)
+
+
 @pytest.mark.parametrize("title", ["J. E. P. Aldous", "Zoë Q. Lund", "George Graham, Jr.", "Dr. No"])
 def test_titles_with_initials_and_accents(title, monkeypatch):
     """Dr. is a title of its own to it: that is not an initial."""

@@ -202,7 +202,7 @@ def build_dataset(
     positions = subject_positions(wording, names.questions, corpus.stoi) or positions
     answers = zip(map(wording.subject, names.questions), names.answers)
     documents = ClozeDataset(corpus, phase.cloze_share, answers, phase.answer_weight, positions)
-    return MixedDataset(names, documents, phase.views)
+    return MixedDataset(names, documents, phase.views, phase.unasked_weight)
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
