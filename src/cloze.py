@@ -109,15 +109,17 @@ class ClozeDataset(Dataset):
         answers: Iterable[tuple[str | None, str]] = (),
         answer_weight: float = 1.0,
         positions: Mapping[int, float] = COURSE_POSITIONS,
+        unasked_weight: float = 1.0,
     ):
         """`share` of the examples are views, the others span corruption. `answers` has the subjects of questions, None where
         that is not known, and their answers; by `answer_weight`, gaps are more often such words, and where such words stand
-        (salience.py). `positions` has the positions at which titles begin, each with its weight."""
+        (salience.py). `positions` has the positions at which titles begin, each with its weight. What a question about the
+        document asks for is a gap `unasked_weight` times as rarely."""
         self.corpus, self.share = corpus, share
         fitting = np.minimum(corpus.lengths, corpus.block_size).sum() / corpus.lengths.sum()
         mostly_fit = corpus.form == "lines" and fitting >= FITTING
         self.is_long = corpus.lengths > corpus.block_size * (MANY if mostly_fit else 1)
-        self.documents = self._find_words(list(answers), answer_weight)
+        self.documents = self._find_words(list(answers), answer_weight, unasked_weight)
         self.ascii = np.array([corpus.itos[i].isascii() for i in range(corpus.vocab_size)])
         untitled = [not document.words or document.title_end >= MAX_TITLE for document in self.documents]
         self.is_long |= np.array(untitled) & (corpus.lengths > corpus.block_size)
@@ -139,24 +141,25 @@ class ClozeDataset(Dataset):
         """The most frequent position of a title's first character; 0 if there are no views."""
         return self.usual_position if self.share and self.viewable.any() else 0
 
-    def _find_words(self, answers: list[tuple[str | None, str]], answer_weight: float) -> list[Document]:
+    def _find_words(
+        self, answers: list[tuple[str | None, str]], answer_weight: float, unasked_weight: float
+    ) -> list[Document]:
         """Where the words of each document are, and which of them are gaps."""
         texts = self.corpus.data
         as_ever = [self.corpus.form == "lines" and not is_long for is_long in self.is_long]
         titles = [split_title(text)[0] if usual else split_long_title(text, len(texts) == 1)[0]
                   for text, usual in zip(texts, as_ever)]  # fmt: skip
         words = [[match.span() for match in WORD.finditer(text, len(title))] for text, title in zip(texts, titles)]
-        salience = Salience(texts, (answer for _, answer in answers), answer_weight)
+        salience = Salience(texts, (answer for _, answer in answers), answer_weight, unasked_weight)
         known = defaultdict(set)
         for subject, answer in answers:
             known[subject].add(answer)
         theirs = [known.get(title, set()) | known.get(without_accents(title), set()) for title in titles]
-        self.asked = np.array([bool(each) for each in theirs])  # whether a question is about the document (N,)
         for text, found, each in zip(texts, words, theirs):
             salience.contexts.learn(text, found, each)
-        return [Document(len(title), found, salience.gaps(text, found, self.corpus.max_chars if usual else math.inf),
+        return [Document(len(title), found, salience.gaps(text, found, self.corpus.max_chars if usual else math.inf, each),
                          title.isascii() or without_accents(title) != title)
-                for text, title, found, usual in zip(texts, titles, words, as_ever)]  # fmt: skip
+                for text, title, found, usual, each in zip(texts, titles, words, as_ever, theirs)]  # fmt: skip
 
     def _windows(self, i: int) -> list[Window]:
         """The windows of document i, equally wide."""
@@ -282,15 +285,14 @@ class MixedDataset(Dataset):
     """Questions, and with each of them several views. So facts are stored where questions find them, and what was read is not
     forgotten (mixed training: Allen-Zhu & Li 2023, section 3)."""
 
-    def __init__(self, names: NameDataset, documents: ClozeDataset, views: int, unasked_weight: float = 1.0):
-        """`views` is how many there are with each question. Documents without a question are read `unasked_weight` times as
-        often as those with one, which is another reading of them."""
+    def __init__(self, names: NameDataset, documents: ClozeDataset, views: int):
+        """`views` is how many there are with each question. A window is the rarer the more of it the questions ask for."""
         self.names, self.documents, self.views = names, documents, views
-        asked = documents.asked[[window.document for window in documents.windows]]
-        cumulative = np.cumsum(np.where(asked, 1.0, unasked_weight))
+        worth = [documents.documents[w.document].gaps.worth(w.first_word, w.end_word) for w in documents.windows]
+        cumulative = np.cumsum(worth)
         self.window_cdf = cumulative / cumulative[-1]
-        # Of all views of an epoch, each has a stratum of the windows (Q, views), so that each window is read as often as its
-        # weight says, to within one, and not by chance.
+        # Each view of an epoch has a stratum of the windows, (Q, views): so each window is read as often as it should be, to
+        # within one, and not by chance.
         self.strata = np.random.default_rng(0).permutation(len(names) * views).reshape(len(names), views)
 
     @property

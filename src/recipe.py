@@ -39,7 +39,7 @@ class Phase:
     views: int = 0
     # How much more often a gap is a name that has answered a training question, and what stands where answers do (salience.py)
     answer_weight: float = 1.0
-    # In finetuning, how often a document that no question is about is read, relative to one with a question (MixedDataset)
+    # In finetuning, how much more often a fact is read that no training question asks for (salience.py, MixedDataset)
     unasked_weight: float = 1.0
 
     def __post_init__(self):
@@ -77,14 +77,14 @@ RECIPES = {
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
     # Many small views of each document, and Muon. Facts are stored while the rates decay, and raising the rates again for
-    # finetuning loses facts (docs/LOG.md). So the rates decay once: pretraining is the first 60 % of that, and finetuning,
-    # which continues to read, the rest.
+    # finetuning loses facts (docs/LOG.md). So the rates decay once: in pretraining to 40 %, and in finetuning, which
+    # continues to read, to 0.
     "fast": Recipe(
-        pretrain=Phase(epochs=60, batch_size=192, lr=2e-3, muon_lr=2e-2, min_lr_ratio=0.4, linear_decay=True,
+        pretrain=Phase(epochs=24, batch_size=192, lr=2e-3, muon_lr=2e-2, min_lr_ratio=0.4, linear_decay=True,
                        warmup_tokens=200_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0),
-        finetune=Phase(epochs=3, batch_size=8, lr=8e-4, muon_lr=8e-3, min_lr_ratio=0.0, linear_decay=True,
+        finetune=Phase(epochs=2, batch_size=8, lr=8e-4, muon_lr=8e-3, min_lr_ratio=0.0, linear_decay=True,
                        warmup_tokens=50_000, weight_decay=0.0, dropout=0.0, cloze_share=1.0, views=20,
-                       answer_weight=6.0, unasked_weight=3.0),
+                       answer_weight=6.0, unasked_weight=4.0),
         scratch=Phase(epochs=75, batch_size=256, lr=6e-4, horizon_epochs=200),
     ),
 }  # fmt: skip

@@ -100,8 +100,8 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "title_positions": {"type": nonempty_path, "metavar": "course|any|FILE", "default": "course", "help": "where the views of "
                             "fast have titles: where 'Where was X born?' has X, anywhere, or where the questions of a file have "
                             "their subjects, of which nothing else is used (rope needs none of it); default %(default)s"},
-        "unasked_weight": {"type": bounded(float, 0.01, 100), "metavar": "X", "help": "a document without a question in F is read "
-                           f"X times as often as one with a question; default: fast {RECIPES['fast'].finetune.unasked_weight:g}"},
+        "unasked_weight": {"type": bounded(float, 0.01, 100), "metavar": "X", "help": "beside the questions, facts that none of them asks for are "
+                           f"read X times as often; default: fast {RECIPES['fast'].finetune.unasked_weight:g}"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},

@@ -29,6 +29,14 @@ class Gaps(NamedTuple):
     joins: np.ndarray  # probability that it extends to the next word
     answers: np.ndarray  # probability that a gap which begins here is an answer
     answers_join: np.ndarray  # probability that it extends to the next word if it is one
+    rarer: np.ndarray  # how many times rarer a gap begins here because a training question asks for it; mostly 1
+
+    def worth(self, first: int, end: int) -> float:
+        """How often to read the words from `first` to before `end`: 1 if no training question asks for any of them."""
+        if first == end:
+            return 1.0
+        weights = np.diff(self.cdf[first:end], prepend=self.cdf[first - 1] if first else 0.0)
+        return float(weights.sum() / (weights * self.rarer[first:end]).sum())
 
     def draw(self, first: int, end: int, rng: np.random.Generator) -> tuple[int, int]:
         """The first and the last word of a gap that begins at one of the words from `first` to before `end`."""
@@ -128,26 +136,35 @@ class Salience:
     answer without capitals ("film actor", "1901"); and more often what stands where answers do (AnswerContexts).
     """
 
-    def __init__(self, corpus: Iterable[str], answers: Iterable[str] = (), answer_weight: float = 1.0):
+    def __init__(
+        self,
+        corpus: Iterable[str],
+        answers: Iterable[str] = (),
+        answer_weight: float = 1.0,
+        unasked_weight: float = 1.0,
+    ):
         """`corpus` has the documents, by which names are told from other words."""
         answers = list(answers)
         self.counts = Counter(match.group() for text in corpus for match in WORD.finditer(text))
-        self.answer_weight = answer_weight
+        self.answer_weight, self.unasked_weight = answer_weight, unasked_weight
         self.answer_words = {word for text in answers for word in WORD.findall(text)}
         self.no_names = {word for text in answers if text == text.lower() for word in WORD.findall(text)}
         self.contexts = AnswerContexts()
 
-    def gaps(self, text: str, words: Words, rare_from: float) -> Gaps:
+    def gaps(self, text: str, words: Words, rare_from: float, asked: Iterable[str] = ()) -> Gaps:
         """Where the gaps of a document with these words after its title are. Words that end behind character `rare_from` are
-        rarely gaps, unless answers stand there."""
+        rarely gaps, unless answers stand there. `asked` has the answers to the training questions about the document."""
         title_words = set(WORD.findall(text[: words[0][0]])) if words else ()
         kinds = np.array([self._weight(text, begin, end, title_words, rare_from) for begin, end in words])
         named = np.array([text[begin:end] in self.answer_words for begin, end in words], bool) & (kinds == NAME_WEIGHT)
         answers, answers_join = self.contexts.probabilities(text, words)
         more = self.answer_weight - 1
-        cumulative = np.cumsum(np.maximum(kinds, answers) * (1 + more * named) * (1 + CONTEXT * more * answers))
+        asked = tuple(asked)
+        rarer = np.array([self.unasked_weight if text.startswith(asked, begin) else 1.0 for begin, _ in words])
+        weights = np.maximum(kinds, answers) * (1 + more * named) * (1 + CONTEXT * more * answers)
+        cumulative = np.cumsum(weights / rarer)
         joins = JOIN * np.append(kinds[1:] > OTHER_WEIGHT, False)[: len(words)]
-        return Gaps(cumulative / cumulative[-1:], joins, answers, answers_join)
+        return Gaps(cumulative / cumulative[-1:], joins, answers, answers_join, rarer)
 
     def _weight(self, text: str, begin: int, end: int, title_words: set[str], rare_from: float) -> float:
         word = text[begin:end]

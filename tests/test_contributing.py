@@ -123,7 +123,10 @@ def test_help_names_every_recipe():
     """Its values are written in recipe.py alone."""
     command = [sys.executable, str(ROOT / "src" / "run.py"), "pretrain", "--help"]
     text = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    assert f"default: handout 650, fast {RECIPES['fast'].pretrain.epochs}" in text and "default: handout 0.006, fast 0.002" in text
+    assert (
+        f"default: handout 650, fast {RECIPES['fast'].pretrain.epochs}" in text
+        and "default: handout 0.006, fast 0.002" in text
+    )
 
 
 @pytest.fixture

@@ -400,32 +400,50 @@ def test_questions_beside_views():
     assert silent.sum() >= len("Where was Ada Kern born?") + len("Where was Bob born?") - 2  # no loss on the questions
 
 
-@pytest.mark.parametrize("views, weight", [(1, 1.0), (20, 1.0), (20, 3.0), (7, 0.5)])
+@pytest.mark.parametrize("views", [1, 7, 20])
+@pytest.mark.parametrize("weight", [1.0, 4.0, 0.5])
 def test_how_often_each_document_is_read_beside_questions(views, weight):
-    """As its weight says, to within one in each pass, whatever the order of the questions; with fewer views than documents,
-    other documents in other passes. Ada's title has lost its accent in the question."""
+    """The rarer, the more of it is asked for; to within one in each pass, whatever the order of the questions; with fewer views
+    than documents, other documents in other passes. Ada's title has lost its accent in the question."""
     people = ["Ada Körn", "Bo Lund", *(f"Person {c}" for c in "CDEFGHIJKLM")]
-    corpus = CharCorruptionDataset("\n".join(f"{name}. Born in Rome ." for name in people) + "\nWhere was b?", 128)
+    text = "\n".join(f"{name}. Born in Rome, lived in Oslo ." for name in people) + "\nWhere was b?"
+    corpus = CharCorruptionDataset(text, 128)
     names = NameDataset(corpus, "Where was Ada Krn born?\tRome\nWhere was Bo Lund born?\tRome\n" * 2)
-    documents = ClozeDataset(corpus, share=1.0, answers=[("Ada Krn", "Rome"), ("Bo Lund", "Rome")])
-    assert documents.asked.tolist() == [True, True] + [False] * 12
-    mixed, rng, seen = MixedDataset(names, documents, views, weight), np.random.default_rng(0), []
+    answers = [("Ada Krn", "Rome"), ("Bo Lund", "Rome")]
+    documents, uniform = (
+        ClozeDataset(corpus, answers=answers, answer_weight=6.0, unasked_weight=each) for each in (weight, 1.0)
+    )
+    gaps = np.diff(uniform.documents[0].gaps.cdf, prepend=0)  # born in Rome lived in Oslo
+    worth = 1 - gaps[2] + gaps[2] / weight
+    for i in range(14):
+        expected = gaps / np.array([1, 1, weight, 1, 1, 1]) / worth if i < 2 else gaps
+        if i < 13:
+            assert np.diff(documents.documents[i].gaps.cdf, prepend=0) == pytest.approx(expected)
+    mixed, rng, seen = MixedDataset(names, documents, views), np.random.default_rng(0), []
     examples = documents.examples
     documents.examples = lambda chosen, rng: seen.extend(chosen.tolist()) or examples(chosen, rng)
-    expected = np.array([1, 1] + [weight] * 12)
+    expected = np.array([worth] * 2 + [1] * 12)
     expected *= 4 * views / expected.sum()
-    for _ in range(30):
+    totals = np.zeros(14)
+    for _ in range(200):
         seen.clear()
         for questions in np.split(rng.permutation(4), 2):
             mixed.batch(questions, rng)
         counts = np.bincount(seen, minlength=14)
         assert counts.sum() == 4 * views and (abs(counts - expected) < 2).all()
-    totals = np.zeros(14)
-    for _ in range(passes := 200):
-        seen.clear()
-        mixed.batch(np.arange(4), rng)
-        totals += np.bincount(seen, minlength=14)
-    assert totals == pytest.approx(passes * expected, rel=0.4)
+        totals += counts
+    assert totals == pytest.approx(200 * expected, rel=0.4)
+
+
+def test_a_window_of_a_long_document_is_read_by_what_it_says():
+    """In the part that nobody asks for as often as any."""
+    words = [f"word{i}" for i in range(60)]
+    text = "Ada Kern. Born in Rome, " + " ".join(words) + ". She died in Oslo ."
+    corpus = CharCorruptionDataset(text + "\n" + text.replace("Ada", "Bea"), 128)
+    views = ClozeDataset(corpus, answers=[("Ada Kern", "Rome")], answer_weight=6.0, unasked_weight=4.0)
+    worth = [views.documents[w.document].gaps.worth(w.first_word, w.end_word) for w in views.windows]
+    assert len(worth) == 2 * (n := len(worth) // 2) and n > 2
+    assert worth[0] < 0.5 and worth[1:] == pytest.approx([1.0] * (2 * n - 1))
 
 
 @pytest.mark.parametrize("title", ["J. E. P. Aldous", "Zoë Q. Lund", "George Graham, Jr.", "Dr. No"])

@@ -231,6 +231,27 @@ def test_flags_and_tensorboard(folder, monkeypatch, capsys):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_few_steps_are_mentioned(folder, monkeypatch, capsys):
+    """The recipe's numbers are for thousands of documents. Who gives others knows that."""
+    for flags, expected in (
+        ((), 1),
+        (("--max_epochs", "2"), 0),
+        (("--batch_size", "13"), 0),
+        (("--recipe", "spans"), 1),
+    ):
+        monkeypatch.setitem(
+            RECIPES, "fast", replace(RECIPES["fast"], pretrain=replace(RECIPES["fast"].pretrain, epochs=2))
+        )
+        monkeypatch.setitem(
+            RECIPES, "spans", replace(RECIPES["spans"], pretrain=replace(RECIPES["spans"].pretrain, epochs=2))
+        )
+        assert (
+            execute(monkeypatch, "pretrain", "rope", "wiki.txt", "--writing_params_path", "few", "--overwrite", *flags)
+            == 0
+        )
+        assert capsys.readouterr().err.count("warning: only 2 steps, and the recipe ") == expected
+
+
 PRETRAIN = ("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite")
 FINETUNE = ("finetune", "vanilla", "wiki.txt", "--writing_params_path", "old", "--overwrite", "--finetune_corpus_path")
 EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.params", "--outputs_path", "old",
@@ -277,6 +298,8 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*FINETUNE, "notab.tsv"), "notab.tsv, line 2"),
         ((*FINETUNE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),
         ((*FINETUNE, "strange.tsv"), "strange.tsv, line 1: the character 'Q'"),
+        ((*FINETUNE, "birth_dev.tsv", "--unasked_weight", "2"), "--unasked_weight: this training reads no documents"),
+        ((*FINETUNE, "birth_dev.tsv", "--unasked_weight", "0"), "--unasked_weight"),
         ((*EVALUATE, "nowhere.tsv"), "nowhere.tsv"),
         ((*EVALUATE, "notab.tsv"), "notab.tsv, line 2"),
         ((*EVALUATE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),

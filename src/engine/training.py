@@ -42,6 +42,8 @@ from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase, choose_phase
 from trainer import Trainer, TrainerConfig
 from wording import COURSE, Wording
 
+FEW_STEPS = 150  # of a run by a recipe with Muon; its usual ones have 370 and 500
+
 
 def train(args: Namespace) -> None:
     """Pretrains or finetunes (assignment 4, parts c to g), and writes the parameters and their metadata at the end. Until
@@ -78,6 +80,7 @@ def train_alone(args: Namespace) -> None:
         run["title_positions"] = views.positions
     config.run.update(run)
     warn_of_input(args, corpus, dataset, names, wording, problems, evaluation)
+    warn_of_few_steps(args, phase, len(trainer.batches))
     if before:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
     parameters = f"{sum(p.numel() for p in model.parameters()):,} parameters"
@@ -181,6 +184,13 @@ def warn_of_input(
         warn(f"{args.reading_params_path}: {text}")
 
 
+def warn_of_few_steps(args: Namespace, phase: Phase, steps: int) -> None:
+    """Warns on stderr when the recipe's passes and batches, which suit thousands of documents, are kept for a small corpus."""
+    if phase.muon_lr and steps < FEW_STEPS and not (args.max_epochs or args.batch_size):
+        text = f"only {steps:,} steps, and the recipe {args.recipe} needs some hundreds to learn anything"
+        warn(f"{text}; more --max_epochs, or a smaller --batch_size, make more")
+
+
 def build_dataset(
     phase: Phase,
     corpus: CharCorruptionDataset,
@@ -201,8 +211,8 @@ def build_dataset(
         return names
     positions = subject_positions(wording, names.questions, corpus.stoi) or positions
     answers = zip(map(wording.subject, names.questions), names.answers)
-    documents = ClozeDataset(corpus, phase.cloze_share, answers, phase.answer_weight, positions)
-    return MixedDataset(names, documents, phase.views, phase.unasked_weight)
+    documents = ClozeDataset(corpus, phase.cloze_share, answers, phase.answer_weight, positions, phase.unasked_weight)
+    return MixedDataset(names, documents, phase.views)
 
 
 def find_start_position(args: Namespace, dataset: Dataset) -> int:
