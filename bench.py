@@ -1,12 +1,16 @@
 """Speed and memory on a CPU, relative to the textbook code, and how they grow with the size of things.
 
     python bench.py [train|decode|data|growth|all] [--variant VARIANT] [--recipe handout|fast] [--steps 20] [--json FILE]
+                    [--against FILE]
 
 A speed is the median of `--steps` repetitions, with quartiles. Each repetition alternates with one of the textbook code
 (tests/textbook.py: every example padded to the block, float32, explicit softmax, PyTorch's dropout of 0.1, AdamW, one
 question answered at a time), so that other load on the machine affects both. Training follows the recipe, on its
 examples; the textbook gets the same ones. The textbook trains in a process of its own, in which the C library has its
 default settings (see `devices.keep_freed_memory`). Run nothing else meanwhile.
+
+`--against` compares with what `--json` has written before: each median, and its ratio to the textbook's, which depends less on how
+fast the machine is today.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +44,7 @@ from cloze import MixedDataset
 from dataset import CharCorruptionDataset, NameDataset, shift
 from engine.cli import Parser, bounded, run_main
 from engine.devices import choose_dtype
-from engine.files import check_writable, find_corpus, read_text, write_lines
+from engine.files import InputError, check_writable, find_corpus, read_text, warn, write_lines
 from engine.sizes import Sizes
 from engine.training import build_dataset
 from generation import generate
@@ -327,6 +332,32 @@ def bench_growth(variants: list[str], steps: int) -> None:
             report(f"pretraining {variant}, {name} {value}", rates, "tokens/s")
 
 
+def read_saved(path: str) -> dict[str, Any]:
+    """What --json has written. Raises InputError when the file is something else."""
+    try:
+        saved = json.loads(read_text(path))
+        rows = {each["row"]: (float(each["median"]), each.get("ratio")) for each in saved["results"]}
+        return {"machine": dict(saved["machine"]), "rows": rows}
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: was not written by bench.py --json") from error
+
+
+def compare(path: str, saved: dict[str, Any], machine: dict[str, Any]) -> None:
+    """Prints each result as a multiple of the saved one of the same name, and warns when the machines differ."""
+    if other := {name: value for name, value in saved["machine"].items() if machine.get(name) != value}:
+        warn(f"{path}: was measured with " + ", ".join(f"{name} {value}" for name, value in other.items()))
+    print(f"\n{'relative to ' + path:44} {'median':>12} {'ratio to the textbook':>24}")
+    for result in results:
+        if result["row"] in saved["rows"]:
+            median, ratio = saved["rows"][result["row"]]
+            relative = f"{result['ratio'] / ratio:22.2f} x" if ratio and "ratio" in result else ""
+            print(f"{result['row']:44} {result['median'] / median if median else 1.0:10.2f} x {relative:>24}".rstrip())
+    if not {result["row"] for result in results} & saved["rows"].keys():
+        warn(f"{path}: has none of these measurements")
+
+
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -338,10 +369,14 @@ def main() -> None:
         "--steps", type=bounded(int, 1), default=20, help="repetitions of a measurement, default %(default)s"
     )
     parser.add_argument("--json", metavar="FILE", help="write the measurements there, too")
+    parser.add_argument(
+        "--against", metavar="FILE", help="compare with the measurements of this file, written by --json"
+    )
     parser.add_argument("--whose", choices=["ours", "textbook"], default="ours", help="for `memory` alone")
     args = parser.parse_args()
     if args.json is not None:
         check_writable(args.json)
+    saved = None if args.against is None else read_saved(args.against)
     variants = [args.variant] if args.variant else list(VARIANTS)
     if args.what == "memory":
         peak_memory(args.whose, variants[0], args.recipe)
@@ -365,6 +400,8 @@ def main() -> None:
         bench_growth(variants, args.steps)
     if args.json is not None:
         write_lines(args.json, [json.dumps({"machine": machine, "results": results}, indent=1)])
+    if saved:
+        compare(args.against, saved, machine)
 
 
 if __name__ == "__main__":
