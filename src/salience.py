@@ -60,12 +60,13 @@ class Shares:
         self.positive: Counter[tuple[str, ...]] = Counter()
 
     def count(self, context: tuple[str, ...], is_so: bool) -> None:
+        """One more case in this context, and whether it is so in it."""
         for length in range(len(context) + 1):
             self.cases[context[:length]] += 1
             self.positive[context[:length]] += is_so
 
     def probability(self, context: tuple[str, ...]) -> float:
-        """0 if nothing was counted."""
+        """The share of the cases in this context in which it is so, 0 to 1; 0 if nothing was counted."""
         share = self.positive[()] / max(1, self.cases[()])
         for length in range(1, len(context) + 1):
             known = context[:length]
@@ -133,7 +134,8 @@ class Salience:
     It is mostly a name (salient spans: Guu et al. 2020, REALM, section 3.4), that is, a capitalised word that is not in the
     title, and that the corpus does not mostly write in lower case; less often a number, with the month before it, or another
     word. Where answers to questions are known, it is `answer_weight` times as often a name that has answered one, or a word of an
-    answer without capitals ("film actor", "1901"); and more often what stands where answers do (AnswerContexts).
+    answer without capitals ("film actor", "1901"); and more often what stands where answers do (AnswerContexts). What a training
+    question about the document asks for is `unasked_weight` times as rarely a gap, because the question teaches it already.
     """
 
     def __init__(
