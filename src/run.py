@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence
 
 
 def recipe_values(field: str, command: str) -> str:
-    """The default values of a flag, by recipe: "default: handout 650, fast 60"."""
+    """The default values of a flag, by recipe: "default: handout 650, fast 24"."""
     phases = (
         {"pretrain": ""} if command == "pretrain" else {"finetune": " after pretraining", "scratch": " from scratch"}
     )
