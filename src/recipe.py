@@ -50,7 +50,7 @@ class Phase:
         """The phase for a model of another width. AdamW's rate is inversely proportional to it, as muP has it for hidden and
         output matrices (Yang et al. 2022, Tensor Programs V, table 8); here one rate serves all parameters. Muon's rate stays:
         it scales each update by the shape of the matrix, which suits every width (Yang et al. 2023, A Spectral Condition for
-        Feature Learning). docs/results.md has what was measured."""
+        Feature Learning). docs/LOG.md, 2026-11-27, has what was measured."""
         return replace(self, lr=self.lr * WIDTH / n_embd)
 
     def record(self) -> dict[str, Any]:
