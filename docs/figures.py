@@ -230,7 +230,7 @@ THEMES = {
 }  # fmt: skip
 # Right answers in % of the course's 500 dev questions; sources in docs/results.md
 WITHOUT_READING = {"always London": 5.0, "guessed from the name": 4.4}
-ACCURACIES = {"rope": (33.2, 36.6, 81.6), "vanilla": (27.2, 39.0, 81.5), "synthesizer": (13.4, 20.6, 76.7)}
+ACCURACIES = {"rope": (33.2, 36.6, 89.5), "vanilla": (27.2, 39.0, 88.9), "synthesizer": (13.4, 20.6, 80.2)}
 SERIES = {"public": "best public result", "handout": "the handouts' recipe, here", "fast": "recipe fast, here"}
 
 
@@ -258,7 +258,7 @@ def accuracy(theme: Theme) -> Figure:
             axes.text(value + 1, y, text, va="center", color=theme["text"], fontweight=bold)
             y += 1
     axes.set_yticks(ticks, names)
-    axes.set(xlim=(0, 128), xticks=[])
+    axes.set(xlim=(0, 140), xticks=[])
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, colors=theme["text"], labelsize=12)
