@@ -334,13 +334,12 @@ def bench_growth(variants: list[str], steps: int) -> None:
 
 def read_saved(path: str) -> dict[str, Any]:
     """What --json has written. Raises InputError when the file is something else."""
+    text = read_text(path)
     try:
-        saved = json.loads(read_text(path))
+        saved = json.loads(text)
         rows = {each["row"]: (float(each["median"]), each.get("ratio")) for each in saved["results"]}
         return {"machine": dict(saved["machine"]), "rows": rows}
     except (ValueError, TypeError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: was not written by bench.py --json") from error
 
 

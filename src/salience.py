@@ -108,6 +108,8 @@ class AnswerContexts:
     def probabilities(self, text: str, words: Words) -> tuple[np.ndarray, np.ndarray]:
         """For each of N words of a document, the probability that an answer begins at it, and that an answer which has this word has
         the next one too, both (N,); 0 if nothing was learned."""
+        if not self.begin.cases:  # in pretraining, for each document of a corpus that may be large
+            return np.zeros(len(words)), np.zeros(len(words))
         begin = [self.begin.probability(before) for before in self._before(text, words)]
         go_on = [self.go_on.probability(after) for after in self._after(text, words)]
         return np.array(begin), np.array([*go_on, 0.0][: len(words)])
