@@ -1,7 +1,7 @@
 """How well do the variants learn, and how much of it is chance? Several seeds of each variant, and a table of results.
 
     python src/replicate.py DATA --out RUNS [--variants rope vanilla synthesizer none] [--seeds 0 1 2] [--holdout 0.2]
-                            [--recipe fast|handout] [--pretrain_epochs N] [--finetune_epochs N]
+                            [--recipe fast|sprint|handout] [--pretrain_epochs N] [--finetune_epochs N]
                             [--n_layer N] [--n_head N] [--n_embd N] [--block_size N]
 
 DATA is a folder with the course's files, or with a world of data/make_world.py; flags name files that are called otherwise.

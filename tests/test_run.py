@@ -164,6 +164,16 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert log.Scalars("train/lr")[-1].value < 1e-9
 
 
+@pytest.mark.parametrize("name", ["fast", "sprint", "spans"])
+def test_finetuning_begins_with_the_rates_that_pretraining_ends_with(name):
+    """So the rates decay once, through both."""
+    first, second = RECIPES[name].pretrain, RECIPES[name].finetune
+    assert (second.lr, second.muon_lr) == pytest.approx(
+        (first.lr * first.min_lr_ratio, first.muon_lr * first.min_lr_ratio)
+    )
+    assert second.min_lr_ratio == 0
+
+
 def test_the_recipe_spans_is_fast_without_views(folder, monkeypatch):
     """It differs in nothing else, and reads spans beside the questions of finetuning too."""
     fast, spans = RECIPES["fast"], RECIPES["spans"]
