@@ -146,20 +146,20 @@ class ClozeDataset(Dataset):
     ) -> list[Document]:
         """Where the words of each document are, and which of them are gaps."""
         texts = self.corpus.data
-        as_ever = [self.corpus.form == "lines" and not is_long for is_long in self.is_long]
+        like_the_courses = [self.corpus.form == "lines" and not is_long for is_long in self.is_long]
         titles = [split_title(text)[0] if usual else split_long_title(text, len(texts) == 1)[0]
-                  for text, usual in zip(texts, as_ever)]  # fmt: skip
+                  for text, usual in zip(texts, like_the_courses)]  # fmt: skip
         words = [[match.span() for match in WORD.finditer(text, len(title))] for text, title in zip(texts, titles)]
-        salience = Salience(texts, (answer for _, answer in answers), answer_weight, unasked_weight)
-        known = defaultdict(set)
+        by_subject = defaultdict(set)
         for subject, answer in answers:
-            known[subject].add(answer)
-        theirs = [known.get(title, set()) | known.get(without_accents(title), set()) for title in titles]
-        for text, found, each in zip(texts, words, theirs):
-            salience.contexts.learn(text, found, each)
-        return [Document(len(title), found, salience.gaps(text, found, self.corpus.max_chars if usual else math.inf, each),
+            by_subject[subject].add(answer)
+        asked = [by_subject.get(title, set()) | by_subject.get(without_accents(title), set()) for title in titles]
+        salience = Salience(texts, (answer for _, answer in answers), answer_weight, unasked_weight)
+        for document in zip(texts, words, asked):
+            salience.contexts.learn(*document)
+        return [Document(len(title), found, salience.gaps(text, found, self.corpus.max_chars if usual else math.inf, own),
                          title.isascii() or without_accents(title) != title)
-                for text, title, found, usual, each in zip(texts, titles, words, as_ever, theirs)]  # fmt: skip
+                for text, title, found, usual, own in zip(texts, titles, words, like_the_courses, asked)]  # fmt: skip
 
     def _windows(self, i: int) -> list[Window]:
         """The windows of document i, equally wide."""

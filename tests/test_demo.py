@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import demo
+import replicate
 from engine.files import InputError
 
 ROWS = ["always London", "guessed from the name (naive Bayes)", "finetuned only", "pretrained and finetuned"]
@@ -31,6 +32,11 @@ def run_demo(tmp_path, monkeypatch, capsys):
 def test_a_demo_in_few_epochs(run_demo, monkeypatch):
     for name in ("DOCUMENTS", "SCRATCH_EPOCHS", "PRETRAIN_EPOCHS", "FINETUNE_EPOCHS"):
         monkeypatch.setattr(demo, name, 1)
+
+    def train_a_small_model(*args, **flags):
+        replicate.train(*args, **flags, **({} if "reading_params_path" in flags else {"n_embd": 64, "n_head": 2}))
+
+    monkeypatch.setattr(demo, "train", train_a_small_model)
     out, table = run_demo()
     assert list(table) == ROWS and all(0 <= share <= 100 for shares in table.values() for share in shares)
     assert "is there already" not in out
