@@ -111,6 +111,8 @@ def choose_phase(args: Namespace, sizes: Sizes) -> Phase:
     lr = args.pretrain_lr if name == "pretrain" else args.finetune_lr
     if lr is not None:  # Muon's rate changes by the same factor
         phase = replace(phase, lr=lr, muon_lr=phase.muon_lr * lr / phase.lr)
+    if getattr(args, "views", None) is not None:
+        phase = replace(phase, views=args.views)
     if getattr(args, "unasked_weight", None) is not None:
         if not phase.views:
             raise InputError("--unasked_weight: this training reads no documents beside the questions")

@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, Sequence[str], dict[str, Sequence[str]], Sequence
                  ["finetune_corpus_path", "writing_params_path"],
                  {"files": ["reading_params_path", "eval_corpus_path", "trust_buffers"],
                   "corpus": ["documents", "add_symbols"], "the model": SIZES,
-                   "how to train": ["unasked_weight", "finetune_lr", *TRAINING], "the run": RUN},
+                   "how to train": ["views", "unasked_weight", "finetune_lr", *TRAINING], "the run": RUN},
                  ["pretrain_lr"]),
     "evaluate": ("answer the questions of a file, one prediction a line",
                  ["reading_params_path", "eval_corpus_path", "outputs_path"],
@@ -100,6 +100,8 @@ def flag(name: str, command: str) -> dict[str, Any]:
         "title_positions": {"type": nonempty_path, "metavar": "course|any|FILE", "default": "course", "help": "where the views of "
                             "fast have titles: where 'Where was X born?' has X, anywhere, or where the questions of a file have "
                             "their subjects, of which nothing else is used (rope needs none of it); default %(default)s"},
+        "views": {"type": bounded(int, 0, 1000), "metavar": "N", "help": "documents read beside each question; "
+                  f"{recipe_values('views', command)}"},
         "unasked_weight": {"type": bounded(float, 0.01, 100), "metavar": "X", "help": "beside the questions, facts that none of them asks for are "
                            f"read X times as often; default: fast {RECIPES['fast'].finetune.unasked_weight:g}"},
         "pretrain_lr": lr,

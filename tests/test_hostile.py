@@ -956,7 +956,7 @@ DEVICES = [
 FLAGS = {
     **dict.fromkeys(["reading_params_path", "writing_params_path", "finetune_corpus_path", "eval_corpus_path",
                      "outputs_path", "report_path", "calibration_path"], PATHS),
-    **dict.fromkeys(["pretrain_lr", "finetune_lr", "save_minutes", "seed", "batch_size", "max_epochs", "abstain", "unasked_weight"], NUMBERS),
+    **dict.fromkeys(["pretrain_lr", "finetune_lr", "save_minutes", "seed", "batch_size", "max_epochs", "abstain", "unasked_weight", "views"], NUMBERS),
     "num_workers": [number for number in NUMBERS if number not in ("1", "2", "1_0", "\uff13", "1\n")],  # no processes
     # not of a model that takes long; 17 is the size of no model here
     **{name: [*NUMBERS, "16", "17", "128"] for name in ("n_layer", "n_head", "n_embd", "block_size")},

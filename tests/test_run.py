@@ -191,6 +191,22 @@ def test_the_recipe_spans_is_fast_without_views(folder, monkeypatch):
     assert execute(monkeypatch, "evaluate", "rope", "wiki.txt", *evaluate) == 0
 
 
+@pytest.mark.parametrize("recipe", ["fast", "handout"])
+def test_documents_beside_the_questions(folder, monkeypatch, recipe):
+    """As many as --views says: none, or some, which the handouts' recipe reads by span corruption."""
+    shared = ("rope", "wiki.txt", "--recipe", recipe, "--max_epochs", "1")
+    assert execute(monkeypatch, "pretrain", *shared, "--writing_params_path", "a") == 0
+    questions, tokens = ("--reading_params_path", "a", "--finetune_corpus_path", "birth_places_train.tsv"), []
+    for views in ("0", "2"):
+        flags = (*questions, "--views", views, "--writing_params_path", f"b{views}")
+        assert execute(monkeypatch, "finetune", *shared, *flags) == 0
+        record = json.loads(Path(f"b{views}.json").read_text())
+        assert record["recipe"]["views"] == int(views)
+        tokens.append(record["tokens"])
+    count = len(Path("birth_places_train.tsv").read_text().splitlines())
+    assert tokens[1] > tokens[0] + 2 * count * 8  # a document has more than eight characters
+
+
 def test_probes_ask_where_documents_stood_that_were_read(folder, monkeypatch):
     """Not at 0 by `fast`, even if questions alone were learned after it; at 0 if nothing is known of the parameters."""
     short, questions = ("--max_epochs", "1"), ("--finetune_corpus_path", "birth_places_train.tsv")
@@ -310,6 +326,7 @@ EVALUATE = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "good.pa
         ((*FINETUNE, "strange.tsv"), "strange.tsv, line 1: the character 'Q'"),
         ((*FINETUNE, "birth_dev.tsv", "--unasked_weight", "2"), "--unasked_weight: this training reads no documents"),
         ((*FINETUNE, "birth_dev.tsv", "--unasked_weight", "0"), "--unasked_weight"),
+        ((*FINETUNE, "birth_dev.tsv", "--views", "-1"), "--views"),
         ((*EVALUATE, "nowhere.tsv"), "nowhere.tsv"),
         ((*EVALUATE, "notab.tsv"), "notab.tsv, line 2"),
         ((*EVALUATE, "long.tsv"), "long.tsv, line 1: the question is 175 characters long"),

@@ -16,12 +16,15 @@ def compare(measure: str, more: str, less: str) -> Effect:
 def exposures(form: str) -> Study:
     """Facts against the number of readings, for views and for span corruption."""
     small = form == "small"
-    # The passes through the questions of finetuning, in which a part of the reading is done, by the number of readings.
-    counts = {20: 1, 50: 1, 100: 3} if small else {20: 1, 50: 1, 100: 3, 200: 6, 500: 15}
+    # By the number of readings: passes through the questions of finetuning, in which a part of the reading is done, and the
+    # documents that are read beside each question.
+    counts = {5: (1, 5), 10: (1, 10), 20: (1, 20), 50: (1, 20), 100: (3, 20), 200: (6, 20), 500: (15, 20)}
+    if small:
+        counts = {n: counts[n] for n in (20, 50, 100)}
     base = Point("", World())
-    views = [vary(base, name=f"views-{n}", readings=n, finetune_epochs=k) for n, k in counts.items()]
-    spans = [vary(base, name=f"spans-{n}", readings=n, finetune_epochs=k, recipe="spans")
-             for n, k in counts.items() if n == 100 or not small]  # fmt: skip
+    views = [vary(base, name=f"views-{n}", readings=n, finetune_epochs=k, views=v) for n, (k, v) in counts.items()]
+    spans = [vary(base, name=f"spans-{n}", readings=n, finetune_epochs=k, views=v, recipe="spans")
+             for n, (k, v) in counts.items() if n == 100 or not small]  # fmt: skip
     return Study("exposures", form, "How often must a fact be read before it can be said?", (*views, *spans),
                  SEEDS[form],
                  (compare("right", "views-100", "views-20"), compare("right", "views-100", "spans-100")))  # fmt: skip

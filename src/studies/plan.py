@@ -10,7 +10,7 @@ from typing import Any
 from recipe import RECIPES
 
 FORMS = ("small", "full")
-DOCUMENTS_A_QUESTION = RECIPES["fast"].finetune.views  # read beside it in finetuning; `spans` has as many
+VIEWS = RECIPES["fast"].finetune.views  # documents read beside a question; `spans` has as many
 TRAIN_SHARE = 2000 / 2937  # of the questions about people with documents
 HEAD_SIZE = 32  # features of a head, as in the handouts' models
 # Seconds of one core a run takes: for its start, for a thousand tokens, and more for those of a larger model. Measured on
@@ -77,6 +77,7 @@ class Reading:
     finetune_epochs: int = 3
     pretrain_batch: int = 16
     finetune_batch: int = 2
+    views: int = VIEWS  # documents read beside each question
 
     def larger(self, factor: int) -> Reading:
         """The same with batches so many times as large: as many steps for a world that is as much larger."""
@@ -85,7 +86,7 @@ class Reading:
     def finetune_readings(self, world: World) -> float:
         """How often a person is read about in finetuning, on average."""
         relations = world.relations.count(",") + 1 + world.reversal
-        return DOCUMENTS_A_QUESTION * self.finetune_epochs * TRAIN_SHARE * relations
+        return self.views * self.finetune_epochs * TRAIN_SHARE * relations
 
     def pretrain_epochs(self, world: World) -> int:
         """Passes through the corpus in pretraining, such that the readings of a person add up. At least 1."""
@@ -141,6 +142,8 @@ class Run:
         """All that its result depends on, as it is saved."""
         settings = asdict(self.point) | {"seed": self.seed}
         del settings["name"]
+        if self.point.reading.views == VIEWS:  # results were saved before this could differ
+            del settings["reading"]["views"]
         return settings
 
     @property

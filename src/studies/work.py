@@ -67,7 +67,8 @@ def train_model(
     made = train("pretrain", VARIANT, corpus, path=first, batch_size=reading.pretrain_batch,
                  max_epochs=reading.pretrain_epochs(run.point.world), **shared, **flags)  # fmt: skip
     asked = train("finetune", VARIANT, corpus, path=second, reading_params_path=first, finetune_corpus_path=questions,
-                  batch_size=reading.finetune_batch, max_epochs=reading.finetune_epochs, unasked_weight=1, **shared)  # fmt: skip
+                  batch_size=reading.finetune_batch, max_epochs=reading.finetune_epochs, views=reading.views,
+                  unasked_weight=1, **shared)  # fmt: skip
     return second, [made, asked]
 
 

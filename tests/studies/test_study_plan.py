@@ -3,7 +3,7 @@
 import pytest
 
 from studies.catalogue import STUDIES
-from studies.plan import FORMS, Point, Reading, World, vary
+from studies.plan import FORMS, Point, Reading, Run, World, vary
 from studies.results import COLUMNS, MEASURES
 
 EVERY = [STUDIES[name](form) for name in STUDIES for form in FORMS]
@@ -51,6 +51,8 @@ def test_readings_are_counted():
     assert reading.pretrain_epochs(world) == round(100 - asked / 2937)
     assert reading.pretrain_epochs(World(people=2937, documents=5)) == round((100 - asked / 2937) / 5)
     assert Reading(readings=1).pretrain_epochs(world) == 1
+    few = Reading(readings=5, finetune_epochs=1, views=5)
+    assert few.finetune_readings(world) == pytest.approx(2000 * 5 / 2937) and few.pretrain_epochs(world) == 2
 
 
 def test_a_point_is_varied_where_a_value_belongs():
@@ -70,3 +72,11 @@ def test_worlds_with_other_files_have_other_folders():
     worlds = [World(), World(people=201), World(documents=2), World(relations="birthplace,field"), World(unseen=1)]
     assert len({world.folder(seed) for world in worlds for seed in (0, 1)}) == 10
     assert World(reversal=True).folder(0) == World().folder(0)
+
+
+def test_saved_results_are_found_although_plans_have_more_numbers_now():
+    """docs/measured has results from when all readings had 20 views beside each question."""
+    few = vary(Point("few"), views=5)
+    old, new = (Run("exposures", "full", point, 0) for point in (Point("usual"), few))
+    assert "views" not in old.settings()["reading"] and new.settings()["reading"]["views"] == 5
+    assert old.file != new.file
