@@ -102,8 +102,8 @@ def flag(name: str, command: str) -> dict[str, Any]:
                             "their subjects, of which nothing else is used (rope needs none of it); default %(default)s"},
         "views": {"type": bounded(int, 0, 1000), "metavar": "N", "help": "documents read beside each question; "
                   f"{recipe_values('views', command)}"},
-        "unasked_weight": {"type": bounded(float, 0.01, 100), "metavar": "X", "help": "beside the questions, facts that none of them asks for are "
-                           f"read X times as often; default: fast {RECIPES['fast'].finetune.unasked_weight:g}"},
+        "unasked_weight": {"type": bounded(float, 0.01, 100), "metavar": "X", "help": "how much more often these documents tell facts that "
+                           f"no question asks for; {recipe_values('unasked_weight', command)}"},
         "pretrain_lr": lr,
         "finetune_lr": lr,
         "max_epochs": {"type": count, "metavar": "N", "help": recipe_values("epochs", command)},
