@@ -162,6 +162,36 @@ def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
     assert log.Scalars("train/lr")[-1].value == pytest.approx(0.4 * 4e-3)  # where finetuning goes on
     log = EventAccumulator(f"expt/finetune/fast_{variant}-fast-s0").Reload()
     assert log.Scalars("train/lr")[-1].value < 1e-9
+    evaluate = (
+        "evaluate",
+        variant,
+        "wiki.txt",
+        "--reading_params_path",
+        "b.params",
+        "--eval_corpus_path",
+        "birth_dev.tsv",
+    )
+    assert execute(monkeypatch, *evaluate, "--outputs_path", "o", "--report_path", "r") == 0
+    assert all(float(number) < 0 for number in recalled("r"))
+    assert json.loads(Path("r/report.json").read_text())["calibration"]["recall"] is True
+    capsys.readouterr()
+    questions = [line.split("\t")[0] for line in Path("birth_dev.tsv").read_text().splitlines()]
+    ask = (
+        "ask",
+        variant,
+        "wiki.txt",
+        "--reading_params_path",
+        "b.params",
+        "--calibration_path",
+        "r/report.json",
+        "--json",
+    )
+    assert execute(monkeypatch, *ask, *questions) == 0
+    header, *rows = (line.split("\t") for line in Path("r/predictions.tsv").read_text().splitlines())
+    for line, row in zip(capsys.readouterr().out.splitlines(), rows, strict=True):
+        said, in_report = json.loads(line), dict(zip(header, row))
+        if said["answers"][0]["answer"] == in_report["prediction"]:  # the likeliest is not always the greedy answer
+            assert said["confidence"] == pytest.approx(float(in_report["confidence"]), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["fast", "sprint", "spans"])
@@ -188,7 +218,14 @@ def test_the_recipe_spans_is_fast_without_views(folder, monkeypatch):
     record = json.loads(Path("b.json").read_text())
     assert (record["first_position"], record["recipe"]["views"], record["recipe"]["cloze_share"]) == (0, 20, 0.0)
     evaluate = ("--reading_params_path", "b", "--eval_corpus_path", "birth_dev.tsv", "--outputs_path", "o")
-    assert execute(monkeypatch, "evaluate", "rope", "wiki.txt", *evaluate) == 0
+    assert execute(monkeypatch, "evaluate", "rope", "wiki.txt", *evaluate, "--report_path", "r") == 0
+    assert recalled("r") == {""}
+
+
+def recalled(folder):
+    """What predictions.tsv has in the column log_recall."""
+    header, *lines = (line.split("\t") for line in Path(folder, "predictions.tsv").read_text("utf-8").splitlines())
+    return {line[header.index("log_recall")] for line in lines}
 
 
 @pytest.mark.parametrize("recipe", ["fast", "handout"])

@@ -255,6 +255,13 @@ def usual_answer(params_path: str) -> str | None:
     return answer if isinstance(answer, str) else None
 
 
+def view_position(params_path: str | None, block_size: int) -> int | None:
+    """Where the titles of views began in training, by the metadata of these parameters; None if it read no views."""
+    recipe = (read_metadata(params_path) or {}).get("recipe") if params_path else None
+    reads_views = isinstance(recipe, dict) and recipe.get("cloze_share")
+    return start_position(params_path, block_size) if reads_views else None
+
+
 def start_position(params_path: str | None, block_size: int) -> int:
     """Where documents began in training, by the metadata of these parameters; 0 if that is not known."""
     position = (read_metadata(params_path) or {}).get("first_position") if params_path else 0

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from dataset import CharCorruptionDataset
-from engine.checkpoint import longest_answer, recorded_wording, warn_of_unknown_vocabulary
+from engine.checkpoint import longest_answer, recorded_wording, view_position, warn_of_unknown_vocabulary
 from engine.devices import choose_device
 from engine.files import InputError, warn
 from engine.inputs import find_sizes, load_recorded_corpus, make_model
+from evaluation.calibration import Calibration
 from evaluation.excerpts import excerpt
 from evaluation.metrics import nearest_names
 from evaluation.report import read_calibration
-from evaluation.scoring import documents_by_subject, find_answer
-from generation import BATCH, likeliest_answers
+from evaluation.scoring import documents_by_subject, find_answer, recall_scores
+from generation import BATCH, Answers, likeliest_answers
 from model import GPT
 from questions import MAX_ANSWER, encode_question
 from titles import split_title
@@ -43,7 +44,8 @@ def ask(args: Namespace) -> None:
     warn_of_unknown_vocabulary(args.reading_params_path)
     max_answer = max(MAX_ANSWER, longest_answer(args.reading_params_path))
     wording = recorded_wording(args.reading_params_path) or COURSE
-    answer = Asker(model, corpus, max_answer, calibration, wording)
+    start = view_position(args.reading_params_path, sizes.block_size)
+    answer = Asker(model, corpus, max_answer, calibration, wording, start)
     show: Callable[[dict[str, Any]], str] = json.dumps if args.json else text_of
     if args.questions or not sys.stdin.isatty():
         lines = answer.readable(args.questions or [line.strip() for line in sys.stdin if line.strip()])
@@ -76,12 +78,14 @@ class Asker:
         model: GPT,
         corpus: CharCorruptionDataset,
         max_answer: int = MAX_ANSWER,
-        calibration: Callable | None = None,
+        calibration: Calibration | None = None,
         wording: Wording = COURSE,
+        view_position: int | None = None,
     ):
-        """Answers have `max_answer` characters at most. `wording` is that of the questions of finetuning."""
+        """Answers have `max_answer` characters at most. `wording` is that of the questions of finetuning. Titles of views began
+        at `view_position`, if the model has read views."""
         self.model, self.corpus, self.max_answer, self.calibration = model, corpus, max_answer, calibration
-        self.wording = wording
+        self.wording, self.view_position = wording, view_position
         self.documents_of = documents_by_subject(corpus.data)
         self.titles = list(dict.fromkeys(split_title(document)[0] for document in corpus.data))
 
@@ -89,7 +93,12 @@ class Asker:
         """Raises InputError when a question is too long, or has a character that the corpus has not."""
         questions = [*map(self.question, lines)]
         found = likeliest_answers(self.model, [*map(self.prompt, questions)], ANSWERS, self.max_answer, MASK)
-        return [self.describe(question, answers) for question, answers in zip(questions, found)]
+        firsts = [answers.tokens[0] if answers.tokens else [] for answers in found]
+        recall = np.full(len(found), np.nan)
+        if self.calibration and self.calibration.recall and self.view_position is not None:
+            subjects = [*map(self.wording.subject, questions)]
+            recall = recall_scores(self.model, subjects, firsts, self.corpus, self.view_position)
+        return [self.describe(*each) for each in zip(questions, found, recall)]
 
     def prompt(self, question: str) -> list[int]:
         """The prompt of a question. Raises InputError when it is too long, or has a character that the corpus has not."""
@@ -119,14 +128,14 @@ class Asker:
             return line
         return template.before + line + template.after
 
-    def describe(self, question: str, answers: Any) -> dict[str, Any]:
-        """The answers to a question, and what the corpus says about its subject."""
+    def describe(self, question: str, answers: Answers, log_recall: float) -> dict[str, Any]:
+        """The answers to a question, and what the corpus says about its subject. `log_recall` is of the first answer."""
         texts = [decode(tokens, self.corpus.itos) for tokens in answers.tokens]
         pairs = zip(texts, answers.logprobs)
         result: dict[str, Any] = {"question": question, "exact": answers.exact}
         result["answers"] = [{"answer": text, "probability": math.exp(logprob)} for text, logprob in pairs]
         if self.calibration and texts:
-            result["confidence"] = float(self.calibration(np.array(answers.logprobs[0])))
+            result["confidence"] = float(self.calibration.of(np.array(answers.logprobs[0]), np.array(log_recall)))
         name = self.wording.subject(question)
         if name is None:
             return result

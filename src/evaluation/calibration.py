@@ -1,22 +1,23 @@
-"""Calibration (Platt scaling): from the model's sequence probability p to the probability that its answer is right.
+"""Calibration (Platt scaling): from the model's certainty (scoring.py), as a probability p, to the probability that its answer is
+right.
 
     confidence = sigmoid(logit(p) / temperature + offset)
 
 Temperature and offset are those under which the right and wrong answers are likeliest. The order of the answers by
-confidence is that by probability.
+confidence is that by certainty.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from evaluation.metrics import accuracy_with_interval, percent
-from evaluation.scoring import NEVER, Prediction
+from evaluation.scoring import NEVER, Prediction, certainty
 from questions import is_right
 
 MAX_TEMPERATURE = 100.0  # and the least is 1 / MAX_TEMPERATURE
@@ -25,15 +26,22 @@ REGULARIZATION = 1e-4  # of log(temperature)**2, against a log-likelihood summed
 
 @dataclass
 class Calibration:
-    """A function from a sequence probability to a confidence."""
+    """A function from the logarithm of p to a confidence."""
 
     temperature: float
     offset: float
     source: str | None = None  # the report.json it comes from; None when it was fitted on half of the same questions
+    recall: bool = (
+        False  # whether p is the certainty; in older reports it was the sequence probability, as without recall
+    )
 
     def __call__(self, log_probability: np.ndarray) -> np.ndarray:
         """Confidences between 0 and 1, of the same shape."""
         return sigmoid(log_odds(log_probability) / self.temperature + self.offset)
+
+    def of(self, log_probability: np.ndarray, log_recall: np.ndarray) -> np.ndarray:
+        """The confidences of answers, by what the calibration was fitted on; see `scoring.certainty`."""
+        return self(certainty(log_probability, log_recall) if self.recall else log_probability)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -86,12 +94,17 @@ def fit_calibration(log_probability: np.ndarray, right: np.ndarray) -> Calibrati
     return Calibration(1 / slope, float(found.x[1] - slope * centre))
 
 
-def fit_on_first_half(scores: np.ndarray, predictions: Sequence[str], answers: Sequence[str]) -> Calibration:
-    """The calibration by the first half of `calibration_split`; `scores` (N, 4) are from `score_answers`."""
+def fit_on_first_half(
+    scores: np.ndarray, predictions: Sequence[str], answers: Sequence[str], recall: np.ndarray | None = None
+) -> Calibration:
+    """The calibration by the first half of `calibration_split`; `scores` (N, 4) are from `score_answers`, and `recall` (N,) from
+    `recall_scores`."""
     half, read = calibration_split(len(predictions))[0], scores[:, 0] > NEVER  # what was not read teaches nothing
     chosen = half[read[half]] if read[half].any() else np.flatnonzero(read)
     right = np.array(list(map(is_right, predictions, answers)))
-    return fit_calibration(scores[chosen, 0], right[chosen])
+    if recall is None or np.isnan(recall).all():
+        return fit_calibration(scores[chosen, 0], right[chosen])
+    return replace(fit_calibration(certainty(scores[:, 0], recall)[chosen], right[chosen]), recall=True)
 
 
 def tested_questions(total: int, calibration: Calibration) -> np.ndarray:

@@ -18,6 +18,7 @@ from engine.checkpoint import (
     recorded_wording,
     start_position,
     usual_answer,
+    view_position,
     warn_of_unknown_vocabulary,
 )
 from engine.devices import choose_device, keep_freed_memory
@@ -84,11 +85,14 @@ def evaluate(args: Namespace) -> None:
     predictions = [decode(answer, corpus.itos).replace("\n", " ") for answer in tokens]
     rows = []
     if args.report_path or args.abstain is not None:
-        scores = scoring.score_answers(model, prompts, tokens, MASK)
+        scores, recall = scoring.score_answers(model, prompts, tokens, MASK), None
+        start = view_position(args.reading_params_path, sizes.block_size)
+        if start is not None:
+            recall = scoring.recall_scores(model, [*map(wording.subject, questions)], tokens, corpus, start)
         if fitted is None and answers is not None:
-            fitted = calibration.fit_on_first_half(scores, predictions, answers)
+            fitted = calibration.fit_on_first_half(scores, predictions, answers, recall)
         rows = scoring.predictions_of(
-            questions, predictions, answers, scores, corpus.data, fitted, args.abstain, wording
+            questions, predictions, answers, scores, corpus.data, fitted, args.abstain, wording, recall
         )
     if args.abstain is not None:
         predictions = [row.prediction if row.answered else scoring.UNKNOWN for row in rows]

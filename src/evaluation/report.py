@@ -47,7 +47,7 @@ def read_calibration(path: Path | str) -> Calibration:
     temperature, offset = found.get("temperature"), found.get("offset")
     if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in (temperature, offset)) or temperature <= 0:
         raise InputError(f"{path}: has no usable calibration: a temperature above 0 and an offset")
-    return Calibration(float(temperature), float(offset), source=str(path))
+    return Calibration(float(temperature), float(offset), source=str(path), recall=found.get("recall") is True)
 
 
 def require_packages(*names: str) -> None:
@@ -85,6 +85,7 @@ def prediction_cells(row: Prediction, abstaining: bool) -> dict[str, object]:
         cells |= {"answer": row.answer, "correct": row.correct}
     cells |= {"log_probability": row.log_probability, "mean_probability": row.mean_probability}
     cells |= {"min_probability": row.min_probability, "first_entropy_bits": row.entropy}
+    cells["log_recall"] = "" if math.isnan(row.log_recall) else row.log_recall
     cells |= {"name_in_corpus": row.in_corpus, "documents": row.documents}
     if row.answer is not None:
         found = row.position is not None

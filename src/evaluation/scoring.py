@@ -1,6 +1,12 @@
 """How probable the model finds its own answers, and what the pretraining corpus says about the person of a question.
 
-The *sequence probability* is the model's probability of the whole answer and of the MASK that ends it.
+The *sequence probability* is the model's probability of the whole answer and of the MASK that ends it. A model that has read views
+is asked in a second way, as in a view without words around its gap:
+
+    Where was Ada Kern born? MASK                 Ada Kern MASK MASK
+
+What it knows, it finds by both; a guess is seldom the same. So its *certainty* is the mean log-probability of the answer after
+the two. Measured in docs/LOG.md, 2026-11-30.
 """
 
 from __future__ import annotations
@@ -16,10 +22,11 @@ import numpy as np
 from engine.files import InputError
 from questions import accepted, is_right
 from titles import split_title
-from vocabulary import without_accents
+from vocabulary import MASK, encode, without_accents
 from wording import COURSE, Wording
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only `score_answers` needs it
+    from dataset import CharCorruptionDataset
     from evaluation.calibration import Calibration
     from model import GPT
 
@@ -28,18 +35,20 @@ NEVER = -1000.0  # log-probability of an answer to a question that the model can
 UNKNOWN = "unknown"  # written instead of an answer whose confidence is too low
 
 
-def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]], stop_token: int) -> np.ndarray:
+def score_answers(
+    model: GPT, prompts: list[list[int]], answers: list[list[int]], stop_token: int, start_position: int = 0
+) -> np.ndarray:
     """The model's own probabilities of its `answers` to the `prompts` (lists of N token lists): (N, 4), float64.
 
     The columns are the log-probability (natural) of the answer with the stop token, the mean and the least
     probability of one of these tokens, and the entropy (bits) of the first token's distribution. A stop token that
-    does not fit in the block is not counted. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The
+    does not fit in the block is not counted. `start_position` is the position of a prompt's first token. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The
     model is in the same mode (training or not) afterwards. Raises
     InputError when a probability is not finite.
     """
     import torch
 
-    block_size, device = model.get_block_size(), model.head.weight.device
+    room, device = model.get_block_size() - start_position, model.head.weight.device
     sequences = [prompt + answer + [stop_token] for prompt, answer in zip(prompts, answers)]
     by_length = sorted((i for i, prompt in enumerate(prompts) if prompt), key=lambda i: len(sequences[i]))
     scores = np.tile([NEVER, 0.0, 0.0, 0.0], (len(sequences), 1))
@@ -48,9 +57,12 @@ def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]]
     with torch.no_grad():
         for i in range(0, len(by_length), SCORE_BATCH):
             batch = by_length[i : i + SCORE_BATCH]
-            width = min(max(len(sequences[j]) for j in batch), block_size + 1)
+            width = min(max(len(sequences[j]) for j in batch), room + 1)
             rows = torch.tensor([(sequences[j] + [0] * width)[:width] for j in batch], device=device)
-            logits = model(rows[:, :-1])[0].cpu().double()  # float32 would round probabilities near 1 to 1
+            positions = torch.arange(start_position, start_position + width - 1, device=device)[None]
+            logits = (
+                model(rows[:, :-1], positions=positions)[0].cpu().double()
+            )  # float32 would round probabilities near 1 to 1
             predicted = torch.log_softmax(logits, dim=-1).numpy()  # (B, width - 1, vocab_size)
             targets = rows[:, 1:].cpu().numpy()
             for row, j in enumerate(batch):
@@ -63,6 +75,33 @@ def score_answers(model: GPT, prompts: list[list[int]], answers: list[list[int]]
     if not np.isfinite(scores).all():
         raise InputError("the model's probabilities are not numbers: its parameters are too large, or damaged")
     return scores
+
+
+def recall_scores(
+    model: GPT,
+    subjects: Sequence[str | None],
+    answers: list[list[int]],
+    corpus: CharCorruptionDataset,
+    start_position: int,
+) -> np.ndarray:
+    """The log-probability (natural) of each of N `answers` (token lists) as what is missing in a view of its subject that has
+    no words around its gap: (N,), float64. NaN where no subject is known, or the model cannot read it. Titles of views begin at
+    `start_position`."""
+    prompts = []
+    for name in subjects:
+        try:
+            tokens = encode(without_accents(name or ""), corpus.stoi, "")
+        except InputError:  # the corpus lacks a character of it
+            tokens = []
+        prompts.append([*tokens, MASK, MASK] if 0 < len(tokens) < corpus.block_size - start_position - 2 else [])
+    found = score_answers(model, prompts, answers, MASK, start_position)[:, 0]
+    return np.where([*map(bool, prompts)], found, np.nan)
+
+
+def certainty(log_probability: np.ndarray, log_recall: np.ndarray) -> np.ndarray:
+    """The mean of both, (N,); where the answer has no recall (NaN), or the question was not read, its log-probability alone."""
+    alone = np.isnan(log_recall) | (log_probability <= NEVER)
+    return np.where(alone, log_probability, (log_probability + log_recall) / 2)
 
 
 @dataclass
@@ -79,6 +118,7 @@ class Prediction:
     in_corpus: bool  # whether the person's name occurs anywhere in the pretraining corpus
     documents: int  # how many documents of the corpus begin with the name
     position: int | None  # where a right answer begins in these documents, in characters from 0; the least of several
+    log_recall: float = math.nan  # of the prediction, see recall_scores; NaN when there is none
     confidence: float | None = None  # calibrated, 0 to 1
     answered: bool = True  # False when UNKNOWN is written instead of the prediction
     subject: str | None = None  # whom the question is about; None when that is not known
@@ -90,6 +130,11 @@ class Prediction:
     @property
     def probability(self) -> float:
         return math.exp(self.log_probability)
+
+    @property
+    def certainty(self) -> float:
+        """By which the answers are ordered, from the surest to the least sure."""
+        return float(certainty(np.array(self.log_probability), np.array(self.log_recall)))
 
     @property
     def right_answers(self) -> list[str]:
@@ -160,14 +205,16 @@ def predictions_of(
     calibration: Calibration | None = None,
     abstain: float | None = None,
     wording: Wording = COURSE,
+    recall: np.ndarray | None = None,
 ) -> list[Prediction]:
     """A Prediction for each of N questions.
 
-    `scores` (N, 4) are from `score_answers`, `documents` is the pretraining corpus. Without a calibration there are no
+    `scores` (N, 4) are from `score_answers`, `recall` (N,) is from `recall_scores`, `documents` is the pretraining corpus. Without a calibration there are no
     confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered. `wording` tells whom
     the questions are about.
     """
-    confidence = calibration(scores[:, 0]) if calibration else None
+    recall = np.full(len(scores), np.nan) if recall is None else recall
+    confidence = calibration.of(scores[:, 0], recall) if calibration else None
     documents_of = documents_by_subject(documents)
     corpus = "\n".join(documents)
     rows = []
@@ -186,6 +233,7 @@ def predictions_of(
                 in_corpus=bool(own) or find_phrase(corpus, name or "") >= 0,
                 documents=len(own),
                 position=min((position for position in positions if position >= 0), default=None),
+                log_recall=float(recall[i]),
                 confidence=None if confidence is None else float(confidence[i]),
                 answered=confidence is None or abstain is None or bool(confidence[i] >= abstain),
                 subject=name,

@@ -83,20 +83,20 @@ STATISTICS = [
     ),
     Statistic(
         "answerable", f"answered at {100 * PRECISION:.0f} %", lambda found: f"{found['answered']} of {found['of']}",
-        f"questions that can be answered, the most probable answers first, with {100 * PRECISION:.0f} % right; the "
+        f"questions that can be answered, the surest answers first, with {100 * PRECISION:.0f} % right; the "
         "threshold is chosen with the right answers known",
     ),
     Statistic(
         "auroc.right", "right above wrong", ".3f",
-        "how often a right answer is more probable than a wrong one (AUROC); 0.5 is chance",
+        "how often the model is surer of a right answer than of a wrong one (AUROC); 0.5 is chance",
     ),
     Statistic(
         "auroc.seen", "read above unread", ".3f",
-        "how often the answer about somebody with a document is more probable than about somebody without (AUROC)",
+        "how often the model is surer of its answer about somebody with a document than about somebody without (AUROC)",
     ),
     Statistic(
         "unread.share", "unread answered", ".1%",
-        "answers about people without a document that are at least as probable as the threshold that keeps "
+        "answers about people without a document of which the model is at least as sure as the threshold that keeps "
         f"{100 * KEPT:.0f} % of the right answers about the others; lower is better",
     ),
     Statistic(

@@ -50,6 +50,7 @@ def summarise(
     questions is left out when none is known.
     """
     logp = np.array([row.log_probability for row in rows])
+    sure = np.array([row.certainty for row in rows])
     right = np.array([row.correct for row in rows])
     seen = np.array([row.documents > 0 for row in rows])  # a name that occurs only as someone's parent is not seen
     known = np.array([row.subject is not None for row in rows])
@@ -67,19 +68,19 @@ def summarise(
     has_answers = rows[0].answer is not None
     if has_answers:
         usual = most_frequent([answer for _, answer in finetuning]) if finetuning else usual
-        summary |= accuracy_of(rows, right, max_chars, finetuning, usual) | selection_of(logp, right)
+        summary |= accuracy_of(rows, right, max_chars, finetuning, usual) | selection_of(sure, right)
         summary |= top_of(rows) | ({"mistakes": mistakes_of(rows)} if rows[0].kind else {})
     if has_answers and calibration and len(tested := tested_questions(len(rows), calibration)):
-        summary["calibration"] |= calibration_of(calibration, logp[tested], right[tested])
-    labels = {"seen": (logp[known], seen[known])} | ({"right": (logp, right)} if has_answers else {})
+        summary["calibration"] |= calibration_of(calibration, [rows[i] for i in tested])
+    labels = {"seen": (sure[known], seen[known])} | ({"right": (sure, right)} if has_answers else {})
     summary |= discrimination_of(labels)
     unread = known & ~seen
     if has_answers and min((right & seen).sum(), unread.sum()) >= MIN_CLASS:
-        answered, total = metrics.false_answers(logp, right & seen, unread) or (0, 0)
+        answered, total = metrics.false_answers(sure, right & seen, unread) or (0, 0)
         summary["unread"] = {"kept": metrics.KEPT, "answered": answered, "of": total, "share": answered / total}
     named = [(name, answer) for name, answer in finetuning or () if name is not None]
     kinds = {"right": right, "wrong": ~right} if has_answers else {"all": np.full(len(rows), True)}
-    summary["examples"] = examples_of(rows, logp, kinds, named)
+    summary["examples"] = examples_of(rows, sure, kinds, named)
     wrong = [row for row in rows if not row.correct and row.subject is not None]
     if has_answers and named and wrong:
         summary["nearest"] = nearest_of(wrong, named)
@@ -165,9 +166,9 @@ def top_of(rows: Sequence[Prediction]) -> dict[str, Any]:
     }
 
 
-def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """What is gained by answering only the questions with the most probable answers."""
-    risk = metrics.risk_coverage(logp, right)
+def selection_of(sure: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """What is gained by answering only the questions of whose answers the model is surest."""
+    risk = metrics.risk_coverage(sure, right)
     best = metrics.risk_coverage(right.astype(float), right)  # all right answers before all wrong ones
     coverage = {
         "area": float(risk.mean()),
@@ -175,21 +176,23 @@ def selection_of(logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
         "area_of_a_random_order": float((~right).mean()),
         "points": curve_points(np.stack((np.arange(1, len(right) + 1) / len(right), risk), axis=1)),
     }
-    count, correct = metrics.coverage_at_precision(logp, right)
+    count, correct = metrics.coverage_at_precision(sure, right)
     stats = {"precision": metrics.PRECISION, "answered": count, "right": correct, "of": len(right)}
     first, second = calibration_split(len(right))
-    chosen = metrics.coverage_at_precision(logp[first], right[first])[0]  # the threshold is chosen on one half ...
+    chosen = metrics.coverage_at_precision(sure[first], right[first])[0]  # the threshold is chosen on one half ...
     if len(second):  # ... and tested on the other
-        kept = second[logp[second] >= np.sort(logp[first])[-chosen]] if chosen else second[:0]
+        kept = second[sure[second] >= np.sort(sure[first])[-chosen]] if chosen else second[:0]
         trial = {"of": len(second), "answered": len(kept), "right": int(right[kept].sum())}
         stats["threshold_of_one_half_on_the_other"] = trial
     return {"risk_coverage": coverage, "answerable": stats}
 
 
-def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+def calibration_of(calibration: Calibration, rows: Sequence[Prediction]) -> dict[str, Any]:
     """How well probabilities and confidences agree with accuracy, on questions that the calibration was not fitted on."""
-    before, after = np.exp(logp), calibration(logp)
-    surer = np.argsort(-logp, kind="stable")[: len(logp) // 2]
+    logp, recall = (np.array([getattr(row, name) for row in rows]) for name in ("log_probability", "log_recall"))
+    right = np.array([row.correct for row in rows])
+    before, after = np.exp(logp), calibration.of(logp, recall)
+    surer = np.argsort(-after, kind="stable")[: len(rows) // 2]
     return {
         "tested_on": len(right),
         "tested_right": int(right.sum()),
@@ -204,8 +207,8 @@ def calibration_of(calibration: Calibration, logp: np.ndarray, right: np.ndarray
 
 
 def discrimination_of(labels: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """AUROC and ROC curve of the probability for each label that has at least MIN_CLASS of both classes. A label is
-    log-probabilities (M,) and flags (M,)."""
+    """AUROC and ROC curve of the certainty for each label that has at least MIN_CLASS of both classes. A label is
+    certainties (M,) and flags (M,)."""
     enough = {name: pair for name, pair in labels.items() if min(pair[1].sum(), (~pair[1]).sum()) >= MIN_CLASS}
     areas = {name: metrics.auroc(*pair) for name, pair in enough.items()}
     curves = {name: curve_points(metrics.roc(*pair)) for name, pair in enough.items()}
@@ -223,13 +226,13 @@ def curve_points(points: np.ndarray) -> list[list[float]]:
 
 
 def examples_of(
-    rows: Sequence[Prediction], logp: np.ndarray, kinds: dict[str, np.ndarray], finetuning: Named
+    rows: Sequence[Prediction], sure: np.ndarray, kinds: dict[str, np.ndarray], finetuning: Named
 ) -> dict[str, list[dict[str, Any]]]:
-    """A few answers of each kind, from the most to the least probable; `kinds` has N flags by name."""
+    """A few answers of each kind, from the surest to the least sure; `kinds` has N flags by name."""
     examples = {}
     for kind, flags in kinds.items():
         which = np.flatnonzero(flags)
-        chosen = evenly_spaced(which[np.argsort(-logp[which], kind="stable")], 2 * EXAMPLES // len(kinds))
+        chosen = evenly_spaced(which[np.argsort(-sure[which], kind="stable")], 2 * EXAMPLES // len(kinds))
         if len(chosen):
             examples[kind] = [example(rows[i], finetuning) for i in chosen]
     return examples

@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from evaluation import report, scoring
 from evaluation.baselines import guess_by_name, most_frequent
 from evaluation.calibration import Calibration, calibration_split, fit_calibration, fit_on_first_half
 from evaluation.compare import compare
-from evaluation.metrics import expected_calibration_error, nearest_names
+from evaluation.metrics import auroc, expected_calibration_error, nearest_names
 from evaluation.summary import frequency_groups, summarise
 from questions import read_question_answers, read_questions
 from wording import COURSE
@@ -170,6 +171,30 @@ def test_what_was_not_read_does_not_count_for_the_calibration():
     unread[half] = scoring.NEVER, 0, 0, 0
     other = calibration_split(20)[1]
     assert fit_on_first_half(unread, ["Rome"] * 20, answers) == fit_calibration(scores[other, 0], right[other])
+
+
+def test_a_calibration_says_what_it_was_fitted_on(tmp_path):
+    """Certainties, if any answer was recalled; the confidence of an older report, which had none, is still by probability."""
+    rng, right = np.random.default_rng(0), np.arange(40) % 3 > 0
+    scores, recall = np.array([[-x, 0, 0, 0] for x in rng.random(40)]), -np.where(right, 0.1, 2.0) - rng.random(40)
+    said, answers = ["Rome"] * 40, ["Rome" if flag else "Oslo" for flag in right]
+    half, _ = calibration_split(40)
+    both = (scores[:, 0] + recall) / 2
+    twice, once = (fit_on_first_half(scores, said, answers, each) for each in (recall, np.full(40, np.nan)))
+    assert twice == replace(fit_calibration(both[half], right[half]), recall=True)
+    assert once == fit_calibration(scores[half, 0], right[half]) == fit_on_first_half(scores, said, answers)
+    questions = [f"Where was P{i} born?" for i in range(40)]
+    for calibration, by in ((twice, both), (once, scores[:, 0])):
+        path = tmp_path / "report.json"
+        path.write_text(json.dumps({"questions": 40, "calibration": asdict(calibration)}))
+        read = report.read_calibration(path)
+        rows = scoring.predictions_of(questions, said, answers, scores, [], read, recall=recall)
+        assert [row.confidence for row in rows] == pytest.approx(calibration(by).tolist())
+        assert [row.certainty for row in rows] == pytest.approx(both.tolist())
+        found = summarise(rows, 112, calibration=read)
+        assert found["auroc"]["right"] == auroc(both, right)
+        assert found["calibration"]["mean_before"] == pytest.approx(np.exp(scores[:, 0]).mean())
+        assert found["calibration"]["mean_after"] == pytest.approx(calibration(by).mean())
 
 
 def test_names_are_escaped_wherever_they_stand(tmp_path):

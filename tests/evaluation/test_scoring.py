@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from dataset import CharCorruptionDataset
 from engine.files import InputError
 from evaluation import scoring
 from evaluation.summary import position_groups
 from model import GPT, GPTConfig
-from vocabulary import MASK
+from vocabulary import MASK, encode
 
 
 @pytest.mark.parametrize("variant", [{}, {"rope": True}, {"synthesizer": True}], ids=["vanilla", "rope", "synthesizer"])
@@ -39,6 +40,32 @@ def test_scores_token_by_token(variant, monkeypatch):
             sequence.append(token)
         expected = sum(map(math.log, chances)), sum(chances) / len(chances), min(chances), entropy
         assert row == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("variant", [{}, {"rope": True}, {"synthesizer": True}], ids=["vanilla", "rope", "synthesizer"])
+def test_what_a_view_without_context_recalls(variant):
+    """The probability of the answer after `title MASK MASK`, token by token, where titles begin at position 3."""
+    torch.manual_seed(0)
+    corpus = CharCorruptionDataset("Ada Kern. Born in Rome.\nZoë Lund. Born in Oslo.", block_size=24)
+    model = GPT(GPTConfig(corpus.vocab_size, 24, n_layer=2, n_head=2, n_embd=16, **variant)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    subjects = ["Ada Kern", "Zoë Lund", None, "Ada Quinn", "Ada Kern" * 3]  # there is no Q; the last does not fit
+    answers = [encode(text, corpus.stoi, "") for text in ("Rome", "", "Rome", "Rome", "Rome")]
+    found = scoring.recall_scores(model, subjects, answers, corpus, 3)
+    assert np.isnan(found).tolist() == [False, False, True, True, True]
+    for name, answer, score in zip(("Ada Kern", "Zo Lund"), answers, found):
+        sequence, expected = [*encode(name, corpus.stoi, ""), MASK, MASK], 0.0
+        for token in [*answer, MASK]:
+            logits = model(torch.tensor([sequence]), positions=torch.arange(3, 3 + len(sequence))[None])[0][0, -1]
+            expected += logits.log_softmax(-1)[token].item()
+            sequence.append(token)
+        assert score == pytest.approx(expected, rel=1e-4)
+
+
+def test_certainty_is_the_mean_of_two_log_probabilities_where_there_are_two():
+    asked, recalled = np.array([-1.0, -2.0, scoring.NEVER]), np.array([-3.0, np.nan, -1.0])
+    assert scoring.certainty(asked, recalled).tolist() == [-2.0, -2.0, scoring.NEVER]
 
 
 def test_scores_that_are_no_numbers_are_refused():
