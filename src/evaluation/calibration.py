@@ -31,9 +31,7 @@ class Calibration:
     temperature: float
     offset: float
     source: str | None = None  # the report.json it comes from; None when it was fitted on half of the same questions
-    recall: bool = (
-        False  # whether p is the certainty; in older reports it was the sequence probability, as without recall
-    )
+    recall: bool = False  # whether p is the certainty; in older reports it was the sequence probability
 
     def __call__(self, log_probability: np.ndarray) -> np.ndarray:
         """Confidences between 0 and 1, of the same shape."""

@@ -42,8 +42,8 @@ def score_answers(
 
     The columns are the log-probability (natural) of the answer with the stop token, the mean and the least
     probability of one of these tokens, and the entropy (bits) of the first token's distribution. A stop token that
-    does not fit in the block is not counted. `start_position` is the position of a prompt's first token. Where the prompt is empty, the log-probability is NEVER, and the rest 0. The
-    model is in the same mode (training or not) afterwards. Raises
+    does not fit in the block is not counted. `start_position` is the position of a prompt's first token. Where the prompt is
+    empty, the log-probability is NEVER, and the rest 0. The model is in the same mode (training or not) afterwards. Raises
     InputError when a probability is not finite.
     """
     import torch
@@ -60,9 +60,8 @@ def score_answers(
             width = min(max(len(sequences[j]) for j in batch), room + 1)
             rows = torch.tensor([(sequences[j] + [0] * width)[:width] for j in batch], device=device)
             positions = torch.arange(start_position, start_position + width - 1, device=device)[None]
-            logits = (
-                model(rows[:, :-1], positions=positions)[0].cpu().double()
-            )  # float32 would round probabilities near 1 to 1
+            # float32 would round probabilities near 1 to 1
+            logits = model(rows[:, :-1], positions=positions)[0].cpu().double()
             predicted = torch.log_softmax(logits, dim=-1).numpy()  # (B, width - 1, vocab_size)
             targets = rows[:, 1:].cpu().numpy()
             for row, j in enumerate(batch):
@@ -209,8 +208,8 @@ def predictions_of(
 ) -> list[Prediction]:
     """A Prediction for each of N questions.
 
-    `scores` (N, 4) are from `score_answers`, `recall` (N,) is from `recall_scores`, `documents` is the pretraining corpus. Without a calibration there are no
-    confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered. `wording` tells whom
+    `scores` (N, 4) are from `score_answers`, `recall` (N,) is from `recall_scores`, `documents` is the pretraining corpus.
+    Without a calibration there are no confidences; with `abstain`, a prediction whose confidence is below it is marked as not answered. `wording` tells whom
     the questions are about.
     """
     recall = np.full(len(scores), np.nan) if recall is None else recall
