@@ -430,7 +430,9 @@ def test_questions_in_any_alphabet_are_learned(alphabet):
     dataset = NameDataset(corpus, tsv)
     assert len({tuple(row[:n]) for row, (n,) in zip(dataset.rows, dataset.prompt_lengths)}) == len(questions)
     model = GPT(config("rope", vocab_size=corpus.vocab_size, block_size=64, n_embd=32))
-    settings = TrainerConfig(max_epochs=150, batch_size=16, learning_rate=1e-2, device="cpu", dtype="float32")
+    # The rate decays, so that what is learned does not depend on how the machine rounds.
+    settings = TrainerConfig(max_epochs=200, batch_size=16, learning_rate=1e-2, lr_decay=True, final_tokens=None,
+                             device="cpu", dtype="float32")  # fmt: skip
     Trainer(model, dataset, None, settings).train()
     prompts = [encode_question(question, corpus.stoi, 64, "") for question in questions]
     said = [decode(answer, corpus.itos) for answer in generate(model, prompts, 32, MASK)]
