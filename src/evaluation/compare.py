@@ -119,7 +119,7 @@ def pairs_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def notes_of(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each run whose questions are not those of the first one."""
+    """A sentence for each run whose questions, or whose kind of certainty, are not those of the first one."""
     notes, first = [], runs[0]
     for run in runs[1:]:
         if run.answers and first.answers:
@@ -134,6 +134,12 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
                 )
         elif run.report.get("about", {}).get("questions") != first.report.get("about", {}).get("questions"):
             notes.append(f"{run.name} and {first.name} are reports of different files, so their numbers do not compare")
+        with_recall = {bool(one.report.get("recall")): one.name for one in (first, run)}
+        if len(with_recall) == 2:
+            notes.append(
+                f"the certainty of {with_recall[True]} includes the recall of its answers, that of {with_recall[False]} does "
+                "not (it has read no views, or the report is older), so AUROC and what depends on it differ for that reason, too"
+            )
     return notes
 
 

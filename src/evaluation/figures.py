@@ -85,8 +85,9 @@ def dot(x: float, y: float, low: float, high: float, text: str, colour: str) -> 
     """A point with its interval and a text: above the interval, or beside the point if it has none."""
     cx, cy = x_of(x), y_of(y)
     circle = f'<circle class="dot {colour}" cx="{cx}" cy="{cy}" r="3.5"/>'
-    if low == high:
-        return f'{circle}<text class="count" x="{cx + 8}" y="{cy - 5}">{escape(text)}</text>'
+    if low == high:  # on a falling curve, so the text is above its right or below its left part, and within the chart
+        place = f'x="{cx + 8}" y="{cy - 5}"' if x < 0.5 else f'x="{cx - 8}" y="{cy + 14}" text-anchor="end"'
+        return f'{circle}<text class="count" {place}>{escape(text)}</text>'
     bar = f'<path class="interval {colour}" d="M{cx} {y_of(low)}V{y_of(high)}"/>'
     return f'{bar}{circle}<text class="count" x="{cx}" y="{y_of(high) - 4}" text-anchor="middle">{escape(text)}</text>'
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +54,6 @@ def report_page(summary: dict[str, Any], rows: Sequence[Prediction]) -> str:
         statistics=[(s.header, s.text(summary), s.legend) for s in STATISTICS if s.value(summary) is not None],
         charts=charts,
         probes=PROBES,
-        recall=not all(math.isnan(row.log_recall) for row in rows),
         by_subject=len({row.template for row in rows}) == 1,
         examples=[
             (kind, *split_examples(kind, summary["examples"][kind])) for kind in sorted(summary["examples"])[::-1]

@@ -60,6 +60,7 @@ def summarise(
         "subjects_known": int(known.sum()),
         "seen_people": int(seen.sum()),
         "sequence_probability": {name: float(value) for name, value in quartiles},
+        "recall": not all(math.isnan(row.log_recall) for row in rows),  # whether the certainty has it; see scoring.py
     }
     if calibration:
         summary["calibration"] = asdict(calibration)

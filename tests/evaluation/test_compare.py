@@ -1,5 +1,6 @@
 """Reports side by side."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,21 @@ def test_the_same_questions(tmp_path, monkeypatch, capsys):
     ours, theirs = words.split("questions that only vanilla.0 answers rightly")[1].split("questions that only rope.0")
     assert SEVEN[0] in ours and not any(q in ours for q in SEVEN[1:])
     assert all(q in theirs for q in SEVEN[2:5]) and SEVEN[1] not in theirs
+
+
+def test_another_kind_of_certainty(tmp_path, monkeypatch, capsys):
+    """A report with recall (scoring.py) beside one without, and beside another with it."""
+    monkeypatch.chdir(tmp_path)
+    write("old", {0, 1})
+    for name in ("new", "newer"):
+        Path(name).mkdir()
+        rows = [replace(row_of(q, logp=-i / 9), log_recall=-i / 7) for i, q in enumerate(SEVEN)]
+        report.write_report(name, rows, 112, {"questions": "a"}, FINETUNING, Calibration(1.0, 0.0, recall=True))
+    for folders, expected in ((["old", "new"], 1), (["new", "old", "newer"], 1), (["new", "newer"], 0)):
+        compare(folders, "c.html")
+        said = "the certainty of new includes the recall of its answers, that of old does not"
+        assert capsys.readouterr().err.count(said) == expected
+        assert check_page(Path("c.html").read_text("utf-8"), 1).count(said) == expected
 
 
 def test_other_questions(tmp_path, monkeypatch, capsys):
