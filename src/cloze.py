@@ -155,7 +155,7 @@ class ClozeDataset(Dataset):
             by_subject[subject].add(answer)
         asked = [by_subject.get(title, set()) | by_subject.get(without_accents(title), set()) for title in titles]
         salience = Salience(texts, (answer for _, answer in answers), answer_weight, unasked_weight)
-        for document in zip(texts, words, asked):
+        for document in zip(texts, words, asked, titles):
             salience.contexts.learn(*document)
         return [Document(len(title), found, salience.gaps(text, found, self.corpus.max_chars if usual else math.inf, own),
                          title.isascii() or without_accents(title) != title)

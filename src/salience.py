@@ -19,6 +19,8 @@ JOIN = 0.4  # probability that a gap extends to the next word, if that is a name
 PRIOR = 2.0  # words that a shorter context counts for, see AnswerContexts
 CONTEXT = 2.0  # how much more than a word that has answered counts a place where answers stand, see Salience
 
+TITLE = "TITLE"  # in a context, a word of the document's title
+
 Words = Sequence[tuple[int, int]]  # begin and end of each word, in characters
 
 
@@ -92,11 +94,11 @@ class AnswerContexts:
     def __init__(self) -> None:
         self.begin, self.go_on = Shares(), Shares()
 
-    def learn(self, text: str, words: Words, answers: Iterable[str]) -> None:
+    def learn(self, text: str, words: Words, answers: Iterable[str], title: str) -> None:
         """Counts the words of a document, unless it has none of the answers."""
         answers = sorted(answers, key=len, reverse=True)
         found = [next((each for each in answers if text.startswith(each, begin)), "") for begin, _ in words]
-        for before, answer in zip(self._before(text, words), found) if any(found) else ():
+        for before, answer in zip(self._before(text, words, title), found) if any(found) else ():
             self.begin.count(before, bool(answer))
         for first, answer in enumerate(found):
             end = words[first][0] + len(answer)
@@ -105,22 +107,23 @@ class AnswerContexts:
                 if words[i][0] >= end:
                     break
 
-    def probabilities(self, text: str, words: Words) -> tuple[np.ndarray, np.ndarray]:
+    def probabilities(self, text: str, words: Words, title: str) -> tuple[np.ndarray, np.ndarray]:
         """For each of N words of a document, the probability that an answer begins at it, and that an answer which has this word has
         the next one too, both (N,); 0 if nothing was learned."""
         if not self.begin.cases:  # in pretraining, for each document of a corpus that may be large
             return np.zeros(len(words)), np.zeros(len(words))
-        begin = [self.begin.probability(before) for before in self._before(text, words)]
+        begin = [self.begin.probability(before) for before in self._before(text, words, title)]
         go_on = [self.go_on.probability(after) for after in self._after(text, words)]
         return np.array(begin), np.array([*go_on, 0.0][: len(words)])
 
     @staticmethod
-    def _before(text: str, words: Words) -> Iterator[tuple[str, str]]:
-        """The two words before each word, the nearest first."""
-        before = ("", "")
+    def _before(text: str, words: Words, title: str) -> Iterator[tuple[str, str]]:
+        """The two words before each word, the nearest first; a word of the title is TITLE, whatever it is."""
+        before, title_words = ("", ""), set(WORD.findall(title))
         for begin, end in words:
             yield before
-            before = (normal(text[begin:end]), before[0])
+            word = text[begin:end]
+            before = (TITLE if word in title_words else normal(word), before[0])
 
     @staticmethod
     def _after(text: str, words: Words) -> Iterator[tuple[str, str, str]]:
@@ -158,10 +161,11 @@ class Salience:
     def gaps(self, text: str, words: Words, rare_from: float, asked: Iterable[str] = ()) -> Gaps:
         """Where the gaps of a document with these words after its title are. Words that end behind character `rare_from` are
         rarely gaps, unless answers stand there. `asked` has the answers to the training questions about the document."""
-        title_words = set(WORD.findall(text[: words[0][0]])) if words else ()
+        title = text[: words[0][0]] if words else ""
+        title_words = set(WORD.findall(title))
         kinds = np.array([self._weight(text, begin, end, title_words, rare_from) for begin, end in words])
         named = np.array([text[begin:end] in self.answer_words for begin, end in words], bool) & (kinds == NAME_WEIGHT)
-        answers, answers_join = self.contexts.probabilities(text, words)
+        answers, answers_join = self.contexts.probabilities(text, words, title)
         more = self.answer_weight - 1
         asked = tuple(asked)
         rarer = np.array([self.unasked_weight if text.startswith(asked, begin) else 1.0 for begin, _ in words])

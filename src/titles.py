@@ -9,7 +9,7 @@ FULL_STOP = re.compile(r"(?<!\b[^\W\d_])\. ")  # that does not belong to an init
 TITLE_END = re.compile(r"[.?!:] | [–—-] |\t")  # what else can end a title
 NAME_GOES_ON = re.compile(r"[^\W_]|[.'’-]")
 MAX_TITLE = 64  # characters
-WORD = re.compile(r"[^\W_][\w'’-]*")
+WORD = re.compile(r"\d+(?=-+\d)|[^\W_][\w'’-]*")  # 1886--1972 is two
 
 
 def split_title(text: str) -> tuple[str, str]:
