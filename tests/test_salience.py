@@ -28,22 +28,33 @@ def shares_of(corpus, **kw):
     ]
 
 
-@given(st.lists(st.tuples(sentences, st.sampled_from(["Rome", "Oslo", "in Rome"])), max_size=6), sentences)
-def test_the_probability_of_an_answer_by_the_words_before_it(known, text):
+titles = st.sampled_from(["", "died", "Rome born"])
+
+
+@given(
+    st.lists(st.tuples(sentences, st.sampled_from(["Rome", "Oslo", "in Rome"]), titles), max_size=6), sentences, titles
+)
+def test_the_probability_of_an_answer_by_the_words_before_it(known, text, title):
     """Against a reference that looks at all known documents again for each word."""
+
+    def before(sentence, title):
+        """The words of a sentence as a context has them, and two in front of it."""
+        kinds = {"1901": "0000", "1850": "0000"} | dict.fromkeys(title.split(), "TITLE")
+        return ["", "", *(kinds.get(word, word.lower()) for word in sentence.split())]
+
     contexts = AnswerContexts()
-    for sentence, answer in known:
-        contexts.learn(sentence, words_of(sentence), [answer])
+    for sentence, answer, its_title in known:
+        contexts.learn(sentence, words_of(sentence), [answer], its_title)
     events = []  # words before, whether an answer begins
-    for sentence, answer in known:
+    for sentence, answer, its_title in known:
         found = [sentence.startswith(answer, begin) for begin, _ in words_of(sentence)]
-        normal = ["", "", *sentence.replace("1901", "0000").replace("1850", "0000").lower().split()]
-        events += [(normal[i : i + 2], is_answer) for i, is_answer in enumerate(found)] if any(found) else []
-    normal = ["", "", *text.replace("1901", "0000").replace("1850", "0000").lower().split()]
-    for i, probability in enumerate(contexts.probabilities(text, words_of(text))[0]):
+        words = before(sentence, its_title)
+        events += [(words[i : i + 2], is_answer) for i, is_answer in enumerate(found)] if any(found) else []
+    words = before(text, title)
+    for i, probability in enumerate(contexts.probabilities(text, words_of(text), title)[0]):
         expected = np.mean([is_answer for _, is_answer in events]) if events else 0
         for length in (1, 2) if events else ():
-            same = [is_answer for before, is_answer in events if before[-length:] == normal[i : i + 2][-length:]]
+            same = [is_answer for before, is_answer in events if before[-length:] == words[i : i + 2][-length:]]
             expected = (sum(same) + PRIOR * expected) / (len(same) + PRIOR)
         assert probability == pytest.approx(expected)
 
@@ -75,13 +86,25 @@ def test_words_of_any_kind_are_gaps_where_answers_stand():
     salience = Salience(corpus.data, ["ships", "boats"], 6.0)
     before = salience.gaps(corpus.data[2], words := words_of(corpus.data[2]), 112).cdf
     for text, answer in zip(corpus.data, ("ships", "boats")):
-        salience.contexts.learn(text, words_of(text), [answer])
+        salience.contexts.learn(text, words_of(text), [answer], "")
     after = salience.gaps(corpus.data[2], words, 112).cdf
-    here, _ = salience.contexts.probabilities(corpus.data[2], words)
+    here, _ = salience.contexts.probabilities(corpus.data[2], words, "")
     assert here[-1] == here.max() > 0.5 and np.diff(after)[-1] > 20 * np.diff(before)[-1]
     assert np.diff(after)[-1] / np.diff(after)[-2] == pytest.approx(
         here[-1] * (1 + CONTEXT * 5 * here[-1]) / (0.02 * (1 + CONTEXT * 5 * here[-2])), rel=0.5
     )
+
+
+def test_years_after_names_are_found():
+    """Though each document has another name, and writes both years together."""
+    people = [
+        f"Al {c}um. He met Al {c}um in 1950 . {c}um (19{i}--1987) died in Rome ."
+        for i, c in enumerate("BCDEFGHIJK", 10)
+    ]
+    corpus = CharCorruptionDataset("\n".join(people), 128)
+    answers = [(f"Al {c}um", f"19{i}") for i, c in enumerate("BCDEFGHI", 10)]
+    for i, shares in enumerate(shares_of(corpus, answers=answers, answer_weight=6.0)[8:], 18):
+        assert shares[f"19{i}"] > 0.5 and shares["1987"] < 0.05 and shares["1950"] < 0.05
 
 
 def test_titles_without_accents_are_found():
@@ -129,7 +152,7 @@ def test_the_probability_that_an_answer_goes_on(known, text):
     contexts = AnswerContexts()
     events = []  # the next word's kind, the word, whether the answer has both
     for sentence, answer in known:
-        contexts.learn(sentence, words_of(sentence), [answer])
+        contexts.learn(sentence, words_of(sentence), [answer], "")
         words = sentence.split(" ") if sentence else []
         length = len(answer.split(" "))
         for i in range(len(words)):
@@ -141,7 +164,7 @@ def test_the_probability_that_an_answer_goes_on(known, text):
                 ]
                 events += inside
     words = text.split(" ") if text else []
-    go_on = contexts.probabilities(text, words_of(text))[1]
+    go_on = contexts.probabilities(text, words_of(text), "")[1]
     assert len(go_on) == len(words) and all(go_on[-1:] == 0)
     for i, word in enumerate(words[:-1]):
         same_kind = [goes for kind, _, goes in events if kind == kind_of(words[i + 1])]
