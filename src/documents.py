@@ -15,10 +15,11 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from glob import glob
 from pathlib import Path
 
 from dataset import check_characters
-from engine.files import AUTO, InputError, naming_file, read_text, text_files
+from engine.files import AUTO, InputError, naming_file, read_text, text_files, warn
 from titles import MAX_TITLE, is_name, split_long_title, split_title
 
 SENTENCE_END = tuple(".!?:;\"'”’)]…。！？")
@@ -45,6 +46,8 @@ def read_documents(path: Path, form: str = AUTO) -> tuple[str, str]:
             documents += [document_of_file(file, text)] if form == "files" else documents_of(text, form)
     if not files:
         raise InputError(f"{path}: has no .txt file (folders within it are not looked into)")
+    if below := sorted(glob("*/*.txt", root_dir=path)):
+        warn(f"{path}: texts in folders within it are not read, such as {below[0]}; move them into {path} itself")
     return "\n".join(filter(None, documents)), form
 
 

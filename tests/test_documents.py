@@ -210,6 +210,17 @@ def test_refused_corpora(content, form, message, tmp_path):
     assert str(refused.value).startswith(str(tmp_path / "c")) and "\n" not in str(refused.value)
 
 
+def test_folders_within_a_folder(tmp_path, capsys):
+    """They are not read, which is said."""
+    for name in ("b", "a", ".hidden"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Oslo.txt").write_text("Oslo\n\nOslo is a town.")
+    (tmp_path / "Rome.txt").write_text("Rome\n\nRome is a town.")
+    assert read_documents(tmp_path)[0].startswith("Rome")
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and f"warning: {tmp_path}: " in err and f"such as {Path('a', 'Oslo.txt')};" in err
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
