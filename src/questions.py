@@ -64,10 +64,10 @@ def warn_of_wording(
     questions: Sequence[str], wording: Wording, path: Path | str, learned: Wording | None = None
 ) -> None:
     """Warns on stderr of questions that are worded otherwise than the `learned` ones, or whose subject is not known."""
-    known, problem = wording, "have no subject that could be found"
+    follows, problem = wording.around_subject, "have no subject that could be found"
     if learned and learned.templates:
-        known, problem = learned, "are worded otherwise than those of finetuning"
-    if other := [question for question in questions if known.template_of(question) is None]:
+        follows, problem = learned.template_of, "are worded otherwise than those of finetuning"
+    if other := [question for question in questions if follows(question) is None]:
         warn(f"{path}: {len(other):,} of {len(questions):,} questions {problem}, for example {other[0]!r}")
 
 
@@ -146,8 +146,8 @@ def encode_pair(
 
 def subject_positions(wording: Wording, questions: Iterable[str], stoi: dict[str, int]) -> Counter[int]:
     """How many questions have the first character of their subject at each position of the prompt."""
-    found = ((question, wording.template_of(question)) for question in questions)
-    return Counter(sum(read_characters(q, stoi)[: len(template.before)]) for q, template in found if template)
+    found = ((question, wording.around_subject(question)) for question in questions)
+    return Counter(sum(read_characters(q, stoi)[: len(around.before)]) for q, around in found if around)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

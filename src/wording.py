@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -55,6 +55,9 @@ class Wording:
     templates: tuple[Template, ...]  # the most frequent first
     counts: tuple[int, ...]  # how many questions follow each
     questions: int  # all of the file
+    # Of the questions that are worded like no other, the text around the title in them, and how many they are; not in metadata
+    single: dict[str, Template] = field(default_factory=dict)
+    single_count: int = 0
 
     @cached_property
     def _most_fixed_first(self) -> list[Template]:
@@ -64,17 +67,24 @@ class Wording:
         """The template that a question follows; of several, the one with the most text around the subject."""
         return next((t for t in self._most_fixed_first if t.subject(question) is not None), None)
 
+    def around_subject(self, question: str) -> Template | None:
+        """The text around the subject of a question, whether others are worded like it or not."""
+        return self.template_of(question) or self.single.get(question)
+
     def subject(self, question: str) -> str | None:
         """Whom or what a question is about, None if that is not known: "Where was Ada Lovelace born?" -> "Ada Lovelace"."""
-        template = self.template_of(question)
-        return template.subject(question) if template else None
+        around = self.around_subject(question)
+        return around.subject(question) if around else None
 
     def lines(self) -> list[str]:
         """The finding for people to read, a line for each template."""
         total = f"of {self.questions:,} questions"
         found = [f"subject: {t.where()}, {count:,} {total}" for t, count in zip(self.templates, self.counts)]
-        rest, missing = sum(self.counts[MAX_LINES:]), self.questions - sum(self.counts)
+        rest, missing = sum(self.counts[MAX_LINES:]), self.questions - sum(self.counts) - self.single_count
         found[MAX_LINES:] = [f"subject: in {len(found) - MAX_LINES} other templates, {rest:,} {total}"] if rest else []
+        found += (
+            [f"subject: the title in each, {self.single_count:,} {total}, worded like no other"] if self.single else []
+        )
         return [*found, f"subject: not found, {missing:,} {total}"] if missing else found
 
     def record(self) -> dict[str, Any]:
@@ -104,7 +114,8 @@ def find_wording(questions: Sequence[str], titles: Iterable[str], known: Wording
     What varies between questions and is the title of a document is the subject, and the text around it is the template.
     The template that explains the most questions is taken first, then the one that explains the most of the others, and so
     on; those of `known` come before all. Where only some of the subjects are titles, the template that these have tells the
-    others. A template that no question follows is left out.
+    others. A template that no question follows is left out. In questions worded like no other, the longest title is the
+    subject, if most of them have one.
     """
     contexts = contexts_of_titles(dict.fromkeys(questions), titles)
     enough = max(2, min(ENOUGH_QUESTIONS, len(contexts) // 100))
@@ -130,7 +141,32 @@ def find_wording(questions: Sequence[str], titles: Iterable[str], known: Wording
     wording = Wording(tuple(templates), (0,) * len(templates), len(questions))
     counts = Counter(map(wording.template_of, questions))
     found = sorted(((counts[t], t) for t in templates if counts[t]), key=lambda pair: -pair[0])
-    return Wording(tuple(t for _, t in found), tuple(count for count, _ in found), len(questions))
+    single = longest_titles({q: around for q, around in contexts.items() if wording.template_of(q) is None})
+    return Wording(tuple(t for _, t in found), tuple(count for count, _ in found), len(questions),
+                   single, sum(question in single for question in questions))  # fmt: skip
+
+
+def longest_titles(contexts: dict[str, set[Template]]) -> dict[str, Template]:
+    """For each question that has a title in it, the text around the longest. A title that is in most of the questions does not say
+    what one is about. Empty if most questions have none."""
+    titles = {q: {t: t.subject(q) for t in around if is_whole_word(t, q)} for q, around in contexts.items()}
+    common = Counter(title for found in titles.values() for title in set(found.values()))
+    most = max(1, len(contexts) // 2)
+    longest = {
+        question: min(left, key=lambda template: template.fixed)
+        for question, found in titles.items()
+        if (left := [template for template, title in found.items() if common[title] <= most])
+    }
+    return longest if len(longest) > len(contexts) // 2 else {}
+
+
+def is_whole_word(template: Template, question: str) -> bool:
+    """Whether a template cuts no word of a question: "Is Rome old?" has Rome, "Is Romero old?" has not."""
+    subject = template.subject(question)
+    return subject is not None and not any(
+        one and two and all(c.isdigit() or c.lower() != c.upper() for c in (one, two))
+        for one, two in ((template.before[-1:], subject[:1]), (subject[-1:], template.after[:1]))
+    )
 
 
 def is_needed(

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,12 @@ def test_any_questions_and_titles(questions, titles):
     wording = find_wording(questions, titles)
     assert len(wording.templates) == len(wording.counts) and sum(wording.counts) <= len(questions) == wording.questions
     for question in questions:
-        template = wording.template_of(question)
+        template = wording.around_subject(question)
         assert (template is None) == (wording.subject(question) is None)
         if template:
             middle = question[len(template.before) : len(question) - len(template.after)]
             assert question == template.before + middle + template.after and wording.subject(question) == middle.strip()
-    assert Wording.from_record(json.loads(json.dumps(wording.record()))) == wording
+    assert Wording.from_record(json.loads(json.dumps(wording.record()))) == replace(wording, single={}, single_count=0)
 
 
 JSON = st.recursive(
@@ -93,6 +94,25 @@ def test_questions_whose_subject_cannot_be_found():
         ["Where was Nobody born?", "Who is that?"], []
     )  # the course's wording is known without titles
     assert course.subject("Where was Nobody born?") == "Nobody" and course.subject("Who is that?") is None
+
+
+def test_questions_worded_like_no_other():
+    """The longest title in each is the subject, as whole words, if most of the questions have one that is not in all of them."""
+    questions = {"Who ruled Rome first?": "Rome", "Is Romero in Oslo?": "Oslo", "Oslo Lake, how deep?": "Oslo Lake",
+                 "Tell me about Bern!": "Bern", "Pourquoi Île?": "Île", "谁在北京住？": "北京", "Who is that?": None,
+                 "Has Romero a sister?": None}  # fmt: skip
+    titles = ["Rome", "Oslo", "Oslo Lake", "Bern", "Île", "北京", "Who", "Lima"]
+    wording = find_wording([*questions], titles)
+    assert {question: wording.subject(question) for question in questions} == questions | {"Who is that?": "Who"}
+    common = {question + " Who?": subject for question, subject in questions.items()}  # in all of them
+    wording = find_wording([*common] * 2, titles)
+    assert {question: wording.subject(question) for question in common} == common and wording.templates == ()
+    assert wording.lines() == ["subject: the title in each, 12 of 16 questions, worded like no other",
+                               "subject: not found, 4 of 16 questions"]  # fmt: skip
+    assert subject_positions(wording, common, {c: 0 for c in "".join(common)})[0] == 1  # Oslo Lake
+    assert find_wording([*common], titles[:2]).single == {}  # too few
+    both = find_wording([*common, *(f"Where was {name} born?" for name in SUBJECTS)], titles)
+    assert both.templates == COURSE.templates and both.single == wording.single
 
 
 def test_a_part_of_a_name_is_no_template():

@@ -27,7 +27,7 @@ from model import GPT
 from questions import MAX_ANSWER, encode_question
 from titles import split_title
 from vocabulary import MASK, decode
-from wording import COURSE, QUESTION_MARKS, Wording
+from wording import COURSE, QUESTION_MARKS, Wording, find_wording
 
 ANSWERS = 5  # shown for each question
 SIMILAR = 3  # names shown for somebody of whom the model has read nothing
@@ -96,7 +96,7 @@ class Asker:
         firsts = [answers.tokens[0] if answers.tokens else [] for answers in found]
         recall = np.full(len(found), np.nan)
         if self.calibration and self.calibration.recall and self.view_position is not None:
-            subjects = [*map(self.wording.subject, questions)]
+            subjects = [*map(self.subject, questions)]
             recall = recall_scores(self.model, subjects, firsts, self.corpus, self.view_position)
         return [self.describe(*each) for each in zip(questions, found, recall)]
 
@@ -128,6 +128,10 @@ class Asker:
             return line
         return template.before + line + template.after
 
+    def subject(self, question: str) -> str | None:
+        """Whom a question is about; if it is worded otherwise than those of finetuning, the title in it."""
+        return find_wording([question], self.titles, self.wording).subject(question)
+
     def describe(self, question: str, answers: Answers, log_recall: float) -> dict[str, Any]:
         """The answers to a question, and what the corpus says about its subject. `log_recall` is of the first answer."""
         texts = [decode(tokens, self.corpus.itos) for tokens in answers.tokens]
@@ -136,7 +140,9 @@ class Asker:
         result["answers"] = [{"answer": text, "probability": math.exp(logprob)} for text, logprob in pairs]
         if self.calibration and texts:
             result["confidence"] = float(self.calibration.of(np.array(answers.logprobs[0]), np.array(log_recall)))
-        name = self.wording.subject(question)
+        if self.wording.templates and self.wording.template_of(question) is None:
+            result["worded_otherwise"] = True
+        name = self.subject(question)
         if name is None:
             return result
         result["subject"] = name
@@ -168,8 +174,10 @@ def text_of(found: dict[str, Any]) -> str:
         lines.append("  (the model is so unsure that others may be as likely)")
     if "confidence" in found:
         lines.append(f"  calibrated confidence in the first: {100 * found['confidence']:.0f} %")
+    if found.get("worded_otherwise"):
+        lines.append("  It is worded otherwise than the questions of finetuning.")
     if "documents" not in found:
-        lines.append("  It is worded otherwise than the questions of finetuning, so its subject is not known.")
+        lines.append("  Its subject is not known.")
     elif found["documents"]:
         best = found["answers"][0]["answer"] if found["answers"] else ""
         before, after = ("\033[1;32m", "\033[0m") if terminal else ("**", "**")

@@ -218,8 +218,7 @@ def predictions_of(
     corpus = "\n".join(documents)
     rows = []
     for i, question in enumerate(questions):
-        template = wording.template_of(question)
-        name = template.subject(question) if template else None
+        template, name = wording.template_of(question), wording.subject(question)
         own = documents_of(name) if name else []
         right = [] if answers is None else accepted(answers[i])
         positions = [find_answer(document, name, answer) for document in own for answer in right]

@@ -67,8 +67,13 @@ def test_somebody_of_whom_nothing_was_read(ask, capsys):
 
 
 def test_a_question_without_a_template(ask, capsys):
+    """The title in it is its subject, if it has one."""
     assert ask("Was Ada Kern born?") == 0
-    assert "It is worded otherwise than the questions of finetuning" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "It is worded otherwise than the questions of finetuning" in out and "Ada Kern was born in" in out
+    assert ask("Was Ada born?") == 0
+    out = capsys.readouterr().out
+    assert "It is worded otherwise than the questions of finetuning" in out and "Its subject is not known." in out
 
 
 @pytest.mark.parametrize("given", ["--json Where was Ada Kern born?", "--json"])
