@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log
 
 LONDON = "London"
@@ -11,7 +11,35 @@ ALWAYS, BY_NAME = (
     "always ",
     "guessed from the name (naive Bayes)",
 )  # as report.json calls them; an answer follows the first
+USUAL = ALWAYS + "the most frequent answer to the same wording"  # of several
 FEATURE_WEIGHT = 30  # people's worth of smoothing: most places are too rare to estimate a feature's frequency from
+
+
+Pairs = Sequence[tuple[str | None, str]]  # names and answers
+
+
+def per_wording(
+    guess: Callable[[Pairs, Sequence[str | None]], list[str]],
+    train: Pairs,
+    wordings: Sequence[str | None],
+    names: Sequence[str | None],
+    asked: Sequence[str | None],
+) -> list[str]:
+    """What `guess(train, names)` answers if it knows, about each wording, the questions of finetuning that are worded so, and all of
+    them where there are none: who is asked for a year does not guess a town. `wordings` are those of `train`, `asked` those of
+    the questions about `names`."""
+    answers = [""] * len(names)
+    for wording in set(asked):
+        same = [pair for pair, its in zip(train, wordings) if its == wording] or train
+        chosen = [i for i, its in enumerate(asked) if its == wording]
+        for i, answer in zip(chosen, guess(same, [names[i] for i in chosen])):
+            answers[i] = answer
+    return answers
+
+
+def guess_usual(train: Pairs, names: Sequence[str | None]) -> list[str]:
+    """The most frequent answer of `train`, for each of the names."""
+    return [most_frequent([answer for _, answer in train])] * len(names)
 
 
 def most_frequent(answers: Sequence[str]) -> str:
@@ -25,7 +53,7 @@ def name_features(name: str) -> list[str]:
     return sorted({*words, "^" + words[0][:4], "$" + words[-1][-3:], "$" + words[-1][-2:]})
 
 
-def guess_by_name(train: Sequence[tuple[str | None, str]], names: Sequence[str | None]) -> list[str]:
+def guess_by_name(train: Pairs, names: Sequence[str | None]) -> list[str]:
     """The answers about `names` of a naive Bayes classifier that knows `train`, pairs of a name and an answer, and no
     documents. A feature's frequency at an answer is smoothed towards its frequency everywhere. About nobody (None), the
     answer is the most frequent one. Without a name in `train`, each answer is empty."""

@@ -106,7 +106,7 @@ def evaluate(args: Namespace) -> None:
     if args.report_path:
         add_alternatives(rows, model, prompts, max_answer, corpus)
         probed = probe_model(args, model, corpus, questions, answers or (), wording)
-        write_report(args, files, rows, corpus, [(wording.subject(q), a) for q, a in pairs or ()], fitted, probed)
+        write_report(args, files, rows, corpus, pairs or (), wording, fitted, probed)
 
 
 def write_report(
@@ -114,16 +114,19 @@ def write_report(
     files: dict[str, Path | str | None],
     rows: Sequence[scoring.Prediction],
     corpus: CharCorruptionDataset,
-    finetuning: Sequence[tuple[str | None, str]],
+    finetuning: Sequence[tuple[str, str]],
+    wording: Wording,
     fitted: calibration.Calibration | None,
     probed: dict[str, Any],
 ) -> None:
-    """Writes the report, with what the metadata of the parameters say."""
+    """Writes the report, with what the metadata of the parameters say. `finetuning` has its questions and answers."""
     provenance = {"variant": args.variant} | {name: describe(path) for name, path in files.items() if path}
     usual = usual_answer(args.reading_params_path) or (LONDON if any(row.accepts(LONDON) for row in rows) else None)
+    known = [(wording.subject(question), answer) for question, answer in finetuning]
+    templates = [str(template) if template else None for template in (wording.template_of(q) for q, _ in finetuning)]
     report.write_report(
-        args.report_path, rows, corpus.max_chars, provenance, finetuning, fitted, args.abstain, probed, usual,
-        corpus.data, training_phases(args.reading_params_path),
+        args.report_path, rows, corpus.max_chars, provenance, known, fitted, args.abstain, probed, usual,
+        corpus.data, training_phases(args.reading_params_path), templates,
     )  # fmt: skip
     if not finetuning:
         print("Without --finetune_corpus_path the report has no naive Bayes, frequency of places or nearest names")

@@ -120,6 +120,7 @@ def write_report(
     usual: str | None = None,
     documents: Sequence[str] = (),
     phases: Sequence[dict[str, Any]] = (),
+    wordings: Sequence[str | None] = (),
 ) -> dict[str, Any]:
     """Writes the three files into `folder`, which exists, and returns the statistics; see `summarise`.
 
@@ -128,7 +129,7 @@ def write_report(
     """
     mistakes.classify(rows, [answer for _, answer in finetuning or ()], documents)
     summary = {"about": provenance} | ({"training": [*phases]} if phases else {})
-    summary |= summarise(rows, max_chars, finetuning, calibration, abstain, usual) | (probes or {})
+    summary |= summarise(rows, max_chars, finetuning, calibration, abstain, usual, wordings) | (probes or {})
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     page = report_page(summary, rows)
     write_lines(os.path.join(folder, FILES[0]), prediction_lines(rows, abstain is not None))

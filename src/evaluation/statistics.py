@@ -65,7 +65,7 @@ STATISTICS = [
     Statistic("top.5.accuracy", "in top 5", ".1%", "share of the questions whose right answer is among the 5 likeliest"),
     Statistic(
         f"baselines.{ALWAYS}*.accuracy", "always the same", ".1%",
-        "accuracy of always giving the most frequent answer of finetuning",
+        "accuracy of always giving the most frequent answer of finetuning; of several wordings, that to the same one",
     ),
     Statistic(
         f"baselines.{BY_NAME}.accuracy", "from the name", ".1%",

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from evaluation import metrics
-from evaluation.baselines import ALWAYS, BY_NAME, guess_by_name, most_frequent
+from evaluation.baselines import (
+    ALWAYS,
+    BY_NAME,
+    USUAL,
+    Pairs,
+    guess_by_name,
+    guess_usual,
+    most_frequent,
+    per_wording,
+)
 from evaluation.calibration import Calibration, abstention, calibration_split, tested_questions
 from evaluation.excerpts import choose_document
 from evaluation.metrics import accuracy_with_interval
@@ -30,7 +39,6 @@ FREQUENCIES = {"never": 0, "once": 1, "2 to 4 times": 4, "5 to 19 times": 19, "2
 
 OTHER_WORDING, NO_SUBJECT = "another wording", "the subject is not known"  # groups of questions
 
-Pairs = Sequence[tuple[str | None, str]]  # whom the questions of finetuning are about, and their answers
 Named = Sequence[tuple[str, str]]  # those of which that is known
 
 
@@ -41,11 +49,12 @@ def summarise(
     calibration: Calibration | None = None,
     abstain: float | None = None,
     usual: str | None = None,
+    wordings: Sequence[str | None] = (),
 ) -> dict[str, Any]:
     """The statistics of one or more predictions, ready for report.json.
 
-    `max_chars` is how many characters of a document span corruption reads. Without the `finetuning` questions there is
-    no naive Bayes, no frequency of places and no nearest name; their most frequent answer is then `usual`, if that is
+    `max_chars` is how many characters of a document span corruption reads. `finetuning` has whom its questions are about, and
+    their answers; `wordings` the template of each, if there are several. Without them there is no naive Bayes, no frequency of places and no nearest name; their most frequent answer is then `usual`, if that is
     known. `abstain` is the confidence below which the rows are marked as not answered. What needs the subjects of the
     questions is left out when none is known.
     """
@@ -68,8 +77,8 @@ def summarise(
         summary["abstain"] = abstention(rows, calibration, abstain)
     has_answers = rows[0].answer is not None
     if has_answers:
-        usual = most_frequent([answer for _, answer in finetuning]) if finetuning else usual
-        summary |= accuracy_of(rows, right, max_chars, finetuning, usual) | selection_of(sure, right)
+        summary |= accuracy_of(rows, right, max_chars, finetuning) | selection_of(sure, right)
+        summary["baselines"] = baselines_of(rows, finetuning, wordings, usual)
         summary |= top_of(rows) | ({"mistakes": mistakes_of(rows)} if rows[0].kind else {})
     if has_answers and calibration and len(tested := tested_questions(len(rows), calibration)):
         summary["calibration"] |= calibration_of(calibration, [rows[i] for i in tested])
@@ -129,28 +138,42 @@ def template_groups(rows: Sequence[Prediction]) -> tuple[list[str], list[str]]:
 
 
 def accuracy_of(
-    rows: Sequence[Prediction], right: np.ndarray, max_chars: int, finetuning: Pairs | None, usual: str | None
+    rows: Sequence[Prediction], right: np.ndarray, max_chars: int, finetuning: Pairs | None
 ) -> dict[str, Any]:
-    """The accuracy of all answers, of the baselines, and of groups of the questions."""
-    answers, names = [row.answer or "" for row in rows], [row.subject for row in rows]
-    baselines, tables = {}, {}
-    if usual is not None:
-        baselines[ALWAYS + usual] = accuracy_with_interval(sum(is_right(usual, a) for a in answers), len(rows))
+    """The accuracy of all answers, and of groups of the questions."""
+    names, tables = [row.subject for row in rows], {}
     templates, order = template_groups(rows)
     if len(set(templates)) > 1:
         tables["template"] = templates, order
     if any(names):
         tables["position"] = position_groups(rows, max_chars)
     if finetuning:
-        if any(names) and any(name for name, _ in finetuning):
-            guesses = guess_by_name(finetuning, names)
-            baselines[BY_NAME] = accuracy_with_interval(sum(map(is_right, guesses, answers)), len(rows))
         tables["frequency"] = frequency_groups(rows, Counter(answer for _, answer in finetuning))
     if any(names):
         seen = ["yes" if row.documents else "no" if row.subject else NO_SUBJECT for row in rows]
         tables["seen"] = seen, ["yes", "no", NO_SUBJECT]
     by = {name: accuracy_by_group(names, right, order) for name, (names, order) in tables.items()}
-    return {"accuracy": accuracy_with_interval(right.sum(), len(rows)), "baselines": baselines, "by": by}
+    return {"accuracy": accuracy_with_interval(right.sum(), len(rows)), "by": by}
+
+
+def baselines_of(
+    rows: Sequence[Prediction], finetuning: Pairs | None, wordings: Sequence[str | None], usual: str | None
+) -> dict[str, Any]:
+    """The accuracy of the answers that are possible without reading."""
+    names, answers = [row.subject for row in rows], [row.answer or "" for row in rows]
+    several = len(set(wordings)) > 1
+    asked = [row.template if several else None for row in rows]
+    guesses, wordings = {}, wordings if several else [None] * len(finetuning or ())
+    if finetuning:
+        name = USUAL if several else ALWAYS + most_frequent([answer for _, answer in finetuning])
+        guesses[name] = per_wording(guess_usual, finetuning, wordings, names, asked)
+    elif usual is not None:
+        guesses[ALWAYS + usual] = [usual] * len(rows)
+    if finetuning and any(names) and any(name for name, _ in finetuning):
+        guesses[BY_NAME] = per_wording(guess_by_name, finetuning, wordings, names, asked)
+    return {
+        name: accuracy_with_interval(sum(map(is_right, found, answers)), len(rows)) for name, found in guesses.items()
+    }
 
 
 def top_of(rows: Sequence[Prediction]) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """Naive Bayes on names, with probabilities computed by hand."""
 
 import math
+from dataclasses import replace
 
-from evaluation.baselines import guess_by_name, most_frequent, name_features
+from answers import row_of
+
+from evaluation.baselines import BY_NAME, USUAL, guess_by_name, guess_usual, most_frequent, name_features, per_wording
+from evaluation.report import write_report
 
 
 def test_features_are_words_and_their_ends():
@@ -37,3 +41,26 @@ def test_questions_about_nobody():
 
 def test_the_most_frequent_answer():
     assert most_frequent(["Oslo", "Rome", "Rome", "Oslo", "Bonn"]) == "Oslo"
+
+
+def test_several_wordings():
+    """Each by the questions worded like it; another wording, and one that is not known, by all."""
+    train = [("Ada", "Rome"), ("Bob", "Rome"), ("Cy", "Oslo"), ("Ada", "1901"), ("Bob", "1850"), ("Dan", "1850")]
+    wordings = ["Where?"] * 3 + ["When?"] * 3
+    asked, names = ["When?", "Where?", None, "How?", "When?"], ["Ada", "Zoe", "Zoe", "Zoe", None]
+    for guess, expected in (guess_usual, ["1850", "Rome", "Rome", "Rome", "1850"]), (guess_by_name, []):
+        found = per_wording(guess, train, wordings, names, asked)
+        assert len(found) == 5 and found[: len(expected)] == expected
+        assert found == [guess([pair for pair, w in zip(train, wordings) if w == its] or train, [name])[0]
+                         for its, name in zip(asked, names)]  # fmt: skip
+
+
+def test_a_report_on_several_wordings(tmp_path):
+    """Its baselines know which wording has which answers; with a single wording, the answer is named."""
+    train = [("Ada", "Rome"), ("Bob", "Rome"), ("Cy", "Rome"), ("Ada", "1901"), ("Bob", "1901")]
+    wordings = ["Where was … born?"] * 3 + ["When was … born?"] * 2
+    rows = [row_of("Where was Dan Ray born?", answer="Rome"), row_of("Where was Eve Ray born?", answer="1901")]
+    rows[1] = replace(rows[1], template="When was … born?")
+    for templates, always, right in (wordings, USUAL, 2), ((), "always Rome", 1):
+        found = write_report(str(tmp_path), rows, 112, {}, train, wordings=templates)["baselines"]
+        assert found.keys() == {always, BY_NAME} and {row["right"] for row in found.values()} == {right}
