@@ -496,11 +496,11 @@ def test_what_goes_on_but_is_probably_not_meant_gets_one_warning(folder, monkeyp
     assert len(found := warnings("pretrain", "vanilla", "book.txt", "--writing_params_path", "b")) == 1
     assert "only 0 of 9 documents begin with a title" in found[0]
     assert not warnings("pretrain", "vanilla", "wiki.txt", "--writing_params_path", "p", "--recipe", "handout")
-    Path("q.tsv").write_text("question\tanswer\nWho was Ada Kern?\tRome\nWhere was Bob Lund born?\tOslo\n")
+    Path("q.tsv").write_text("question\tanswer\nWho was Kern?\tRome\nWhere was Bob Lund born?\tOslo\n")
     finetune = ("finetune", "vanilla", "wiki.txt", "--reading_params_path", "p", "--writing_params_path", "f")
     found = warnings(*finetune, "--finetune_corpus_path", "q.tsv")
     assert len(found) == 3 and "is skipped as a header" in found[0]
-    assert "1 of 2 questions have no subject that could be found, for example 'Who was Ada Kern?'" in found[1]
+    assert "1 of 2 questions have no subject that could be found, for example 'Who was Kern?'" in found[1]
     assert "p: was made by the recipe handout, and this run uses fast; --recipe handout continues with it" in found[2]
     evaluate = ("evaluate", "vanilla", "wiki.txt", "--reading_params_path", "f", "--outputs_path", "o")
     assert len(warnings(*evaluate, "--eval_corpus_path", "q.tsv")) == 2
