@@ -153,7 +153,7 @@ def longest_titles(contexts: dict[str, set[Template]]) -> dict[str, Template]:
     common = Counter(title for found in titles.values() for title in set(found.values()))
     most = max(1, len(contexts) // 2)
     longest = {
-        question: min(left, key=lambda template: template.fixed)
+        question: min(left, key=lambda template: (template.fixed, template))  # the same one in each run
         for question, found in titles.items()
         if (left := [template for template, title in found.items() if common[title] <= most])
     }

@@ -53,9 +53,10 @@ def summarise(
 ) -> dict[str, Any]:
     """The statistics of one or more predictions, ready for report.json.
 
-    `max_chars` is how many characters of a document span corruption reads. `finetuning` has whom its questions are about, and
-    their answers; `wordings` the template of each, if there are several. Without them there is no naive Bayes, no frequency of places and no nearest name; their most frequent answer is then `usual`, if that is
-    known. `abstain` is the confidence below which the rows are marked as not answered. What needs the subjects of the
+    `max_chars` is how many characters of a document span corruption reads. `finetuning` has whom its questions are
+    about, and their answers; `wordings` the template of each, if there are several. Without them there is no naive
+    Bayes, no frequency of places and no nearest name; their most frequent answer is then `usual`, if that is known.
+    `abstain` is the confidence below which the rows are marked as not answered. What needs the subjects of the
     questions is left out when none is known.
     """
     logp = np.array([row.log_probability for row in rows])
