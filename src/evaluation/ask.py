@@ -94,11 +94,10 @@ class Asker:
         questions = [*map(self.question, lines)]
         found = likeliest_answers(self.model, [*map(self.prompt, questions)], ANSWERS, self.max_answer, MASK)
         firsts = [answers.tokens[0] if answers.tokens else [] for answers in found]
-        recall = np.full(len(found), np.nan)
+        recall, subjects = np.full(len(found), np.nan), [*map(self.subject, questions)]
         if self.calibration and self.calibration.recall and self.view_position is not None:
-            subjects = [*map(self.subject, questions)]
             recall = recall_scores(self.model, subjects, firsts, self.corpus, self.view_position)
-        return [self.describe(*each) for each in zip(questions, found, recall)]
+        return [self.describe(*each) for each in zip(questions, subjects, found, recall)]
 
     def prompt(self, question: str) -> list[int]:
         """The prompt of a question. Raises InputError when it is too long, or has a character that the corpus has not."""
@@ -130,10 +129,12 @@ class Asker:
 
     def subject(self, question: str) -> str | None:
         """Whom a question is about; if it is worded otherwise than those of finetuning, the title in it."""
-        return find_wording([question], self.titles, self.wording).subject(question)
+        known = self.wording.template_of(question)  # looking for titles takes long where there are many
+        return (self.wording if known else find_wording([question], self.titles, self.wording)).subject(question)
 
-    def describe(self, question: str, answers: Answers, log_recall: float) -> dict[str, Any]:
-        """The answers to a question, and what the corpus says about its subject. `log_recall` is of the first answer."""
+    def describe(self, question: str, name: str | None, answers: Answers, log_recall: float) -> dict[str, Any]:
+        """The answers to a question, and what the corpus says about its subject `name`, None if that is not known. `log_recall`
+        is of the first answer."""
         texts = [decode(tokens, self.corpus.itos) for tokens in answers.tokens]
         pairs = zip(texts, answers.logprobs)
         result: dict[str, Any] = {"question": question, "exact": answers.exact}
@@ -142,7 +143,6 @@ class Asker:
             result["confidence"] = float(self.calibration.of(np.array(answers.logprobs[0]), np.array(log_recall)))
         if self.wording.templates and self.wording.template_of(question) is None:
             result["worded_otherwise"] = True
-        name = self.subject(question)
         if name is None:
             return result
         result["subject"] = name
