@@ -53,6 +53,9 @@ def test_what_the_page_quotes_is_what_the_commands_say(tmp_path, monkeypatch, ca
         assert re.search(".*".join(map(re.escape, quoted.split("…"))), said), quoted
     assert "subject: between 'What is the capital of ' and '?', 60 of 60 questions" in said
     assert read_report("lands.report/report.json")["questions"] == 40
+    following = [shlex.split(line)[3:] for line in said.splitlines() if line.startswith("Next: ")]
+    assert following[0][0] == "finetune" and following[0][-2:] == ["--finetune_corpus_path", "QUESTIONS.tsv"]
+    assert following[1][0] == "evaluate" and "--eval_corpus_path QUESTIONS.tsv" in " ".join(following[1])
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ from recipe import RECIPES, TOKENS_A_DOCUMENT, Phase, choose_phase
 from trainer import Trainer, TrainerConfig
 from wording import COURSE, Wording
 
+QUESTIONS = "QUESTIONS.tsv"  # stands for a file of the user's own
 FEW_STEPS = 150  # of a run by a recipe with Muon; its usual ones have 370 and 500
 
 
@@ -308,7 +309,6 @@ def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None
         total, correct = score
         results += f", {correct:.0f} of {total:.0f} questions right ({100 * correct / total:.1f} %)"
     folder, name = os.path.split(params)
-    data = os.path.dirname(args.pretrain_corpus_path)  # where the questions are, if they are beside the corpus
     command = ["python", "src/run.py", "evaluate", args.variant, args.pretrain_corpus_path]
     command += ["--reading_params_path", params]
     if args.function == "pretrain":
@@ -316,10 +316,18 @@ def summary(args: Namespace, trainer: Trainer, score: tuple[float, float] | None
         stem = name.removesuffix(".params").removesuffix("pretrain").rstrip(".")
         finetuned = os.path.join(folder, f"{stem}.finetune.params" if stem else "finetune.params")
         command += ["--writing_params_path", finetuned, "--finetune_corpus_path"]
-        command += [os.path.join(data, "birth_places_train.tsv")]
+        known = None if args.title_positions in WORDINGS else args.title_positions
+        command += [known or questions_beside(args.pretrain_corpus_path, "birth_places_train.tsv")]
     else:
         predictions = f"{params.removesuffix('.params')}.dev.predictions"
-        command += ["--eval_corpus_path", args.eval_corpus_path or os.path.join(data, "birth_dev.tsv")]
-        command += ["--outputs_path", predictions]
+        questions = args.eval_corpus_path or questions_beside(args.pretrain_corpus_path, "birth_dev.tsv")
+        command += ["--eval_corpus_path", questions, "--outputs_path", predictions]
     command += ["--recipe", args.recipe] if args.recipe != "fast" and args.function == "pretrain" else []
     return f"Parameters written to {params}: {results}\nNext: {shlex.join(command)}"
+
+
+def questions_beside(corpus: str, name: str) -> str:
+    """The course's file of that name beside the course's corpus; a placeholder where the corpus or its questions are other ones."""
+    found = find_corpus(corpus)
+    there = found.name == "wiki.txt" and found.with_name(name).is_file()
+    return os.path.join(os.path.dirname(corpus), name) if there else QUESTIONS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import log
 
 LONDON = "London"
@@ -18,6 +18,13 @@ FEATURE_WEIGHT = 30  # people's worth of smoothing: most places are too rare to 
 Pairs = Sequence[tuple[str | None, str]]  # names and answers
 
 
+def same_wording(train: Pairs, wordings: Sequence[str | None], asked: Iterable[str | None]) -> dict[str | None, Pairs]:
+    """For each wording asked for, the questions of finetuning that are worded so, and all of them where there are none: who is
+    asked for a year does not guess a town. `wordings` are those of `train`."""
+    found = {wording: [pair for pair, its in zip(train, wordings) if its == wording] for wording in set(asked)}
+    return {wording: pairs or train for wording, pairs in found.items()}
+
+
 def per_wording(
     guess: Callable[[Pairs, Sequence[str | None]], list[str]],
     train: Pairs,
@@ -25,12 +32,10 @@ def per_wording(
     names: Sequence[str | None],
     asked: Sequence[str | None],
 ) -> list[str]:
-    """What `guess(train, names)` answers if it knows, about each wording, the questions of finetuning that are worded so, and all of
-    them where there are none: who is asked for a year does not guess a town. `wordings` are those of `train`, `asked` those of
-    the questions about `names`."""
+    """What `guess(train, names)` answers if it knows the finetuning questions of the same wording. `wordings` are those of
+    `train`, `asked` those of the questions about `names`."""
     answers = [""] * len(names)
-    for wording in set(asked):
-        same = [pair for pair, its in zip(train, wordings) if its == wording] or train
+    for wording, same in same_wording(train, wordings, asked).items():
         chosen = [i for i, its in enumerate(asked) if its == wording]
         for i, answer in zip(chosen, guess(same, [names[i] for i in chosen])):
             answers[i] = answer

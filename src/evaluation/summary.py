@@ -21,6 +21,7 @@ from evaluation.baselines import (
     guess_usual,
     most_frequent,
     per_wording,
+    same_wording,
 )
 from evaluation.calibration import Calibration, abstention, calibration_split, tested_questions
 from evaluation.excerpts import choose_document
@@ -39,7 +40,7 @@ FREQUENCIES = {"never": 0, "once": 1, "2 to 4 times": 4, "5 to 19 times": 19, "2
 
 OTHER_WORDING, NO_SUBJECT = "another wording", "the subject is not known"  # groups of questions
 
-Named = Sequence[tuple[str, str]]  # those of which that is known
+Named = dict[str | None, Sequence[tuple[str, str]]]  # by template, finetuning subjects and answers
 
 
 def summarise(
@@ -89,14 +90,21 @@ def summarise(
     if has_answers and min((right & seen).sum(), unread.sum()) >= MIN_CLASS:
         answered, total = metrics.false_answers(sure, right & seen, unread) or (0, 0)
         summary["unread"] = {"kept": metrics.KEPT, "answered": answered, "of": total, "share": answered / total}
-    named = [(name, answer) for name, answer in finetuning or () if name is not None]
+    named = named_questions(rows, finetuning or (), wordings)
     kinds = {"right": right, "wrong": ~right} if has_answers else {"all": np.full(len(rows), True)}
     summary["examples"] = examples_of(rows, sure, kinds, named)
     wrong = [row for row in rows if not row.correct and row.subject is not None]
-    if has_answers and named and wrong:
+    if has_answers and wrong and any(named.values()):
         summary["nearest"] = nearest_of(wrong, named)
     add_statistics(summary, rows)
     return summary
+
+
+def named_questions(rows: Sequence[Prediction], finetuning: Pairs, wordings: Sequence[str | None]) -> Named:
+    """For each template of the rows, the finetuning questions that are worded so and whose subject is known."""
+    wordings = wordings or [None] * len(finetuning)
+    known = [(pair, wording) for pair, wording in zip(finetuning, wordings) if pair[0] is not None]
+    return same_wording([pair for pair, _ in known], [wording for _, wording in known], [row.template for row in rows])
 
 
 def accuracy_by_group(names: Sequence[str], right: np.ndarray, order: Sequence[str]) -> list[dict[str, Any]]:
@@ -273,16 +281,22 @@ def example(row: Prediction, finetuning: Named) -> dict[str, Any]:
             {"answer": text, "probability": p, "right": row.accepts(text)} for text, p in row.alternatives
         ]
     entry["document"] = choose_document(row.texts, row.subject or "", [*row.right_answers, row.prediction])
-    if finetuning and row.subject is not None:
-        nearest = metrics.nearest_names([row.subject], [name for name, _ in finetuning], NEAREST)[0]
-        entry["nearest"] = [{"name": finetuning[i][0], "answer": finetuning[i][1]} for i in nearest]
+    pairs = finetuning[row.template]
+    if pairs and row.subject is not None:
+        nearest = metrics.nearest_names([row.subject], [name for name, _ in pairs], NEAREST)[0]
+        entry["nearest"] = [{"name": pairs[i][0], "answer": pairs[i][1]} for i in nearest]
     return {name: value for name, value in entry.items() if value is not None}
 
 
 def nearest_of(wrong: Sequence[Prediction], finetuning: Named) -> dict[str, Any]:
-    """How many wrong answers are the answer of the finetuning question with the nearest name."""
-    nearest = metrics.nearest_names([row.subject or "" for row in wrong], [name for name, _ in finetuning])
-    same = sum(bool(near) and finetuning[near[0]][1] == row.prediction for row, near in zip(wrong, nearest))
-    places = Counter(answer for _, answer in finetuning)
-    chance = sum(places[row.prediction] for row in wrong) / len(finetuning) / len(wrong)
-    return {"wrong": len(wrong), "equal": same, "share": same / len(wrong), "share_by_chance": chance}
+    """How many wrong answers are the answer of the finetuning question with the nearest name, of the same wording."""
+    same, by_chance = 0, 0.0
+    for template in dict.fromkeys(row.template for row in wrong):
+        pairs, rows = finetuning[template], [row for row in wrong if row.template == template]
+        nearest = metrics.nearest_names([row.subject or "" for row in rows], [name for name, _ in pairs])
+        same += sum(bool(near) and pairs[near[0]][1] == row.prediction for row, near in zip(rows, nearest))
+        answers = Counter(answer for _, answer in pairs)
+        by_chance += sum(answers[row.prediction] for row in rows) / len(pairs)
+    return {
+        "wrong": len(wrong), "equal": same, "share": same / len(wrong), "share_by_chance": by_chance / len(wrong)
+    }  # fmt: skip

@@ -248,3 +248,20 @@ def test_a_report_of_500_questions_takes_seconds(tmp_path):
     assert summary["seen_people"] == 350 and set(summary["auroc"]) == {"right", "seen"}
     assert summary["calibration"]["ece_after"] < summary["calibration"]["ece_before"]
     assert len((tmp_path / "report.html").read_bytes()) < 1_000_000
+
+
+def test_the_nearest_name_is_one_of_the_same_wording():
+    """Adi's neighbour in the questions about years is Ada, and in those about towns Bob."""
+    train = [("Ada", "1901"), ("Eve", "1850"), ("Bob", "Rome"), ("Eve", "Oslo")]
+    wordings = ["When was … born?"] * 2 + ["Where was … born?"] * 2
+    rows = [replace(row_of("When was Adi born?", "1901", "1902"), template=wordings[0], subject="Adi"),
+            row_of("Where was Bo born?", "Rome", "Oslo"), row_of("Where was Ad born?", "1901", "Oslo")]  # fmt: skip
+    found = summarise(rows, 112, train, wordings=wordings)
+    assert found["nearest"] == {"wrong": 3, "equal": 2, "share": 2 / 3, "share_by_chance": pytest.approx(1 / 3)}
+    names = {entry["question"]: {near["name"] for near in entry["nearest"]} for entry in found["examples"]["wrong"]}
+    assert names == {
+        rows[0].question: {"Ada", "Eve"},
+        rows[1].question: {"Bob", "Eve"},
+        rows[2].question: {"Bob", "Eve"},
+    }
+    assert summarise(rows[2:], 112, train)["nearest"]["equal"] == 1  # no wordings known: among all
