@@ -158,6 +158,13 @@ def test_what_the_vocabulary_lacks_is_said_before_training(folder, monkeypatch, 
     assert said == [("warning: dev.tsv: the vocabulary lacks '?JOÉÖ', which the questions or the answers have; "
                     "--add_symbols '?JOÉÖé' adds what is missing")]  # fmt: skip
     assert run(monkeypatch, capsys, *pretrain, "q", "--add_symbols", "?JOÉÖé")[1] == []
+    Path("train.tsv").write_text("Z: Zorvania?\tZ\nZ: Bolania?\tJ\n")  # the questions that tell where titles are, too
+    titles = ("pretrain", "rope", path, "--title_positions", "train.tsv", "--add_symbols")
+    for more, files in ((), "train.tsv"), (("--eval_corpus_path", "dev.tsv"), "train.tsv and dev.tsv"):
+        _, (line,) = run(monkeypatch, capsys, *titles, "Éé", "--writing_params_path", f"t{len(more)}", *more)
+        assert line.startswith(f"warning: {files}: the vocabulary lacks '") and "--add_symbols '" in line
+        added = line.partition("--add_symbols '")[2].partition("'")[0]
+        assert run(monkeypatch, capsys, *titles, added, "--writing_params_path", f"u{len(more)}", *more)[1] == []
     evaluate = (
         "evaluate",
         "rope",

@@ -78,21 +78,6 @@ def load_finetuning(path: str, corpus: CharCorruptionDataset) -> tuple[NameDatas
     return names, wording, problems
 
 
-def find_title_positions(choice: str, corpus: CharCorruptionDataset) -> dict[int, float]:
-    """Where the views of pretraining have their titles, and how often: `choice` is one of WORDINGS, or a file of questions, and
-    then it is where these have their subjects. Raises InputError when that cannot be found."""
-    if choice in WORDINGS:
-        return pretraining_positions(corpus.block_size, choice == "any")
-    found = find_corpus(choice)
-    questions, _ = read_questions(found)
-    wording = find_wording(questions, titles_of(corpus.data))
-    print(f"Titles as in the questions of {describe(found)}", *wording.lines(), sep="\n")
-    positions = {p: n for p, n in subject_positions(wording, questions, corpus.stoi).items() if p < corpus.block_size}
-    if not positions:
-        raise InputError(f"--title_positions {choice}: where the questions have their subjects is not found; give any")
-    return positions
-
-
 class Questions(NamedTuple):
     """The questions of a file for evaluation."""
 
@@ -114,6 +99,26 @@ def load_questions(found: Path, corpus: CharCorruptionDataset) -> Questions:
     print(f"Questions: {describe(found)}: {len(rows):,}")
     answers = [row.answer for row in rows] if rows[0].answer else None
     return Questions([row.question for row in rows], answers, prompts, problems)
+
+
+def load_title_questions(choice: str) -> Questions | None:
+    """The questions by which pretraining places its titles, without prompts; None where `choice` is no file, but one of WORDINGS.
+    Raises InputError when the file is malformed."""
+    return None if choice in WORDINGS else Questions(*read_questions(find_corpus(choice)), [], [])
+
+
+def find_title_positions(choice: str, asked: Questions | None, corpus: CharCorruptionDataset) -> dict[int, float]:
+    """Where the views of pretraining have their titles, and how often: `choice` is one of WORDINGS, or the file of `asked`, and
+    then it is where these questions have their subjects. Raises InputError when that cannot be found."""
+    if asked is None:
+        return pretraining_positions(corpus.block_size, choice == "any")
+    wording = find_wording(asked.texts, titles_of(corpus.data))
+    print(f"Titles as in the questions of {describe(find_corpus(choice))}", *wording.lines(), sep="\n")
+    found = subject_positions(wording, asked.texts, corpus.stoi)
+    positions = {p: n for p, n in found.items() if p < corpus.block_size}
+    if not positions:
+        raise InputError(f"--title_positions {choice}: where the questions have their subjects is not found; give any")
+    return positions
 
 
 def missing_symbols(questions: Questions, corpus: CharCorruptionDataset) -> str:

@@ -25,6 +25,7 @@ from engine.inputs import (
     load_finetuning,
     load_questions,
     load_recorded_corpus,
+    load_title_questions,
     make_model,
     missing_symbols,
     warn_of_unreadable,
@@ -63,7 +64,9 @@ def train_alone(args: Namespace) -> None:
     if args.function == "finetune":
         names, wording, problems = load_finetuning(args.finetune_corpus_path, corpus)
     phase = choose_phase(args, sizes)
-    dataset = build_dataset(phase, corpus, names, wording, find_title_positions(args.title_positions, corpus))
+    titled = load_title_questions(args.title_positions)
+    positions = find_title_positions(args.title_positions, titled, corpus)
+    dataset = build_dataset(phase, corpus, names, wording, positions)
     evaluation = load_questions(find_corpus(args.eval_corpus_path), corpus) if args.eval_corpus_path else None
     print("Recipe:", ", ".join(f"{name} {value}" for name, value in phase.record().items()))
     model = make_model(args, corpus, sizes, phase.dropout)
@@ -80,7 +83,7 @@ def train_alone(args: Namespace) -> None:
         views.set_positions(distributed.broadcast(views.positions))  # those of the checkpoint, if there is one
         run["title_positions"] = views.positions
     config.run.update(run)
-    warn_of_input(args, corpus, dataset, names, wording, problems, evaluation)
+    warn_of_input(args, corpus, dataset, names, wording, problems, evaluation, titled)
     warn_of_few_steps(args, phase, len(trainer.batches))
     if before:
         print(f"Resumed after step {trainer.steps:,} of {len(trainer.batches):,}", flush=True)
@@ -159,6 +162,7 @@ def warn_of_input(
     wording: Wording,
     problems: list[str],
     evaluation: Questions | None,
+    titled: Questions | None,
 ) -> None:
     """Warns on stderr of what is probably not meant: little to read, unreadable questions (`problems` are those of
     finetuning), unknown subjects, another recipe than in pretraining."""
@@ -168,12 +172,7 @@ def warn_of_input(
         warn_of_unreadable(args.finetune_corpus_path, problems, len(names) + len(problems), "are left out")
         warn_of_wording(names.questions, wording, args.finetune_corpus_path)
         warn_of_positions(args, dataset)
-    missing = missing_symbols(evaluation, corpus) if evaluation and args.function == "pretrain" else ""
-    if missing:
-        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
-        wanted = shlex.quote(missing + corpus.added)
-        warn(f"{args.eval_corpus_path}: {text}; --add_symbols {wanted} adds what is missing")
-    elif evaluation:
+    if not (args.function == "pretrain" and warn_of_missing_symbols(args, corpus, evaluation, titled)) and evaluation:
         warn_of_unreadable(args.eval_corpus_path, evaluation.problems, len(evaluation.texts), "will get no answer")
     if args.reading_params_path:
         checkpoint.warn_of_unknown_vocabulary(args.reading_params_path)
@@ -183,6 +182,21 @@ def warn_of_input(
     if before in list(RECIPES) and before != args.recipe:
         text = f"was made by the recipe {before}, and this run uses {args.recipe}; --recipe {before} continues with it"
         warn(f"{args.reading_params_path}: {text}")
+
+
+def warn_of_missing_symbols(
+    args: Namespace, corpus: CharCorruptionDataset, evaluation: Questions | None, titled: Questions | None
+) -> bool:
+    """Warns on stderr if questions that pretraining is given have characters that no document has: later they cannot be added."""
+    asked = {path: questions for path, questions in
+             ((args.title_positions, titled), (args.eval_corpus_path, evaluation)) if questions}  # fmt: skip
+    lacking = {path: symbols for path, questions in asked.items() if (symbols := missing_symbols(questions, corpus))}
+    if lacking:
+        missing = "".join(sorted(set().union(*lacking.values())))
+        text = f"the vocabulary lacks {missing!r}, which the questions or the answers have"
+        wanted = shlex.quote(missing + corpus.added)
+        warn(f"{' and '.join(lacking)}: {text}; --add_symbols {wanted} adds what is missing")
+    return bool(lacking)
 
 
 def warn_of_few_steps(args: Namespace, phase: Phase, steps: int) -> None:
