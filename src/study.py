@@ -1,6 +1,6 @@
 """How much can a model know, and how does it come to know it? Studies of many short runs, each with one command.
 
-    python src/study.py exposures --out DIR [--small|--full] [--jobs 2] [--merge DIR ...]
+    python src/study.py exposures --out DIR [--small|--full|--large] [--jobs 2] [--merge DIR ...]
     python src/study.py capacity --full --out DIR --list          # the commands of all runs that are left, one a line
 
 The studies: capacity, exposures, wordings, reversal, guessing, forgetting (docs/studies.md). A study is printed with its
@@ -27,8 +27,8 @@ from engine.cli import Parser, bounded, nonempty_path, run_main
 from engine.files import InputError, write_atomically
 from replicate import make_folder
 from studies import results, work
-from studies.catalogue import STUDIES
-from studies.plan import FORMS, Run, Study
+from studies.catalogue import STUDIES, capacity
+from studies.plan import FORMS, LARGE, Run, Study
 
 POLL_SECONDS = 0.2
 LOG = "log.txt"  # in the folder of a run: its output
@@ -44,6 +44,8 @@ def parse_args(argv: list[str] | None) -> Namespace:
     form.add_argument(
         "--full", dest="form", action="store_const", const=FORMS[1], help="more points, three seeds: up to an hour"
     )
+    form.add_argument("--large", dest="form", action="store_const", const=LARGE,
+                      help="of capacity only: up to 50,000 people, each read 1,000 times, for a cluster of GPUs")  # fmt: skip
     parser.add_argument("--jobs", type=bounded(int, 1, 1000), default=2, metavar="N",
                         help="runs side by side, each on one core; default %(default)s")  # fmt: skip
     parser.add_argument("--merge", nargs="+", type=nonempty_path, default=(), metavar="DIR",
@@ -68,7 +70,8 @@ def describe(study: Study, left: Sequence[Run], jobs: int) -> list[str]:
         lines.append(f"  {point.name:20} {kind} ({reading.recipe}), {point.minutes:.1f} minutes")
     minutes = sum(run.point.minutes for run in left) / min(jobs, max(1, len(left)))
     seeds = f"{len(study.seeds)} seed{'s' * (len(study.seeds) > 1)}"
-    lines.append(f"{len(runs)} runs, {seeds} of each; {len(left)} left, about {minutes:.0f} minutes with {jobs} cores")
+    time_left = f"{minutes:.0f} minutes" if minutes < 600 else f"{minutes / 60:,.0f} hours"
+    lines.append(f"{len(runs)} runs, {seeds} of each; {len(left)} left, about {time_left} with {jobs} cores")
     return lines
 
 
@@ -140,6 +143,8 @@ def write_outcome(study: Study, out: Path, found: dict[str, results.Row]) -> Non
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.form == LARGE and args.name != capacity.__name__:
+        raise InputError(f"--large: {args.name} has no large form, only capacity has")
     study, out = STUDIES[args.name](args.form), Path(args.out)
     folders = [out, *map(Path, args.merge)]
     for folder in folders[1:]:

@@ -1,10 +1,11 @@
-"""The studies, each in a small form (minutes; `make study`) and a full one with three seeds (up to an hour)."""
+"""The studies, each in a small form (minutes; `make study`) and a full one with three seeds (up to an hour). Capacity also has a
+large form, for clusters."""
 
 from __future__ import annotations
 
-from studies.plan import Effect, Point, Reading, Size, Study, World, vary
+from studies.plan import LARGE, Effect, Point, Reading, Size, Study, World, vary
 
-SEEDS = {"small": (0,), "full": (0, 1, 2)}
+SEEDS = {"small": (0,), "full": (0, 1, 2), LARGE: (0, 1, 2)}
 SPANS_READINGS = 200  # of each person, so that span corruption has learned something
 
 
@@ -59,6 +60,9 @@ def capacity(form: str) -> Study:
     """Bits against parameters."""
     if form == "small":
         shapes, reading = {200: ((1, 32), (2, 64), (4, 128))}, Reading(readings=100)
+    elif form == LARGE:  # as often as Allen-Zhu and Li (2024) let each fact be read for two bits a parameter
+        sizes = tuple((layers, width) for width in (32, 64, 128, 256) for layers in (1, 2, 4))
+        shapes, reading = dict.fromkeys((1000, 10_000, 50_000), sizes), Reading(readings=1000, finetune_epochs=15)
     else:  # narrower models than these learn nothing (docs/LOG.md)
         shapes = {200: ((1, 32), (2, 32), (2, 64), (4, 64), (2, 128), (4, 128)), 600: ((2, 32), (2, 64), (2, 128))}
         reading = Reading(readings=500, finetune_epochs=15)
@@ -67,14 +71,14 @@ def capacity(form: str) -> Study:
             f"{people}-people-{layers}x{width}",
             World(people=people),
             Size(layers, width),
-            reading.larger(people // 200),
+            reading.larger(min(people // 200, 20)),  # what fits into the memory of one GPU
         )
         for people, sizes in shapes.items()
         for layers, width in sizes
     )
     return Study("capacity", form, "How many bits does a model know, for its parameters?", points,
                  SEEDS[form],
-                 (compare("right", points[len(shapes[200]) - 1].name, points[0].name),))  # fmt: skip
+                 (compare("right", points[len(next(iter(shapes.values()))) - 1].name, points[0].name),))  # fmt: skip
 
 
 def reversal(form: str) -> Study:

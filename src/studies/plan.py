@@ -10,6 +10,7 @@ from typing import Any
 from recipe import RECIPES
 
 FORMS = ("small", "full")
+LARGE = "large"  # a third form, of capacity: for clusters
 VIEWS = RECIPES["fast"].finetune.views  # documents read beside a question; `spans` has as many
 TRAIN_SHARE = 2000 / 2937  # of the questions about people with documents
 HEAD_SIZE = 32  # features of a head, as in the handouts' models

@@ -17,7 +17,7 @@ from typing import Any
 from engine.files import ROOT, InputError, read_text, write_atomically, write_lines
 from replicate import make_folder, train
 from studies.measure import REVERSAL, measure, read_facts
-from studies.plan import Run, World
+from studies.plan import LARGE, Run, World
 
 SCRIPT = ROOT / "data" / "make_study_world.py"
 VARIANT = "rope"
@@ -60,7 +60,8 @@ def train_model(
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Pretrains and finetunes; returns the parameters, and the metadata of both. `flags` are for pretraining."""
     reading, size = run.point.reading, run.point.size
-    shared = {"seed": run.seed, "recipe": reading.recipe, "device": "cpu", "tb_expt_name": name}
+    device = None if run.form == LARGE else "cpu"  # the large form takes the GPU if there is one
+    shared = {"seed": run.seed, "recipe": reading.recipe, "device": device, "tb_expt_name": name}
     if "reading_params_path" not in flags:
         flags |= {"n_layer": size.n_layer, "n_head": size.n_head, "n_embd": size.n_embd}
     first, second = folder / f"{name}.pretrain.params", folder / f"{name}.finetune.params"

@@ -123,6 +123,7 @@ def test_a_study_that_is_told_to_stop_tells_its_runs(tmp_path, monkeypatch, caps
     (["exposures", "--out", "o", "--only", ""], "has no such run"),
     (["exposures", "--out", "o", "--jobs", "0"], "--jobs"),
     (["exposures", "--out", "o", "--small", "--full"], "not allowed with"),
+    (["exposures", "--out", "o", "--large"], "--large: exposures has no large form"),
     (["exposures", "--out", "o", "--list", "--table"], "not allowed with"),
     (["exposures", "--out", "broken", "--table"], ".json: is damaged"),
 ])  # fmt: skip
@@ -148,3 +149,13 @@ def test_listed_commands_name_each_run_once():
     runs = catalogue.STUDIES["wordings"]("full").runs()
     commands_ = [work.command(run, Path("o")) for run in runs]
     assert len({shlex.join(words) for words in commands_}) == len(runs) == 4
+
+
+def test_the_large_form_takes_any_device(tmp_path, monkeypatch):
+    """The other forms are for the CPU, where a seed gives the same result on any day."""
+    devices, finished = [], {"tokens": 1}
+    monkeypatch.setattr(work, "train", lambda *_, device, **__: devices.append(device) or finished)
+    point = catalogue.STUDIES["capacity"]("small").points[0]
+    for form in ("small", "full", "large"):
+        work.train_model(work.Run("capacity", form, point, 0), tmp_path, tmp_path, tmp_path, "first")
+    assert devices == ["cpu"] * 4 + [None] * 2

@@ -3,10 +3,10 @@
 import pytest
 
 from studies.catalogue import STUDIES
-from studies.plan import FORMS, Point, Reading, Run, World, vary
+from studies.plan import FORMS, LARGE, Point, Reading, Run, World, vary
 from studies.results import COLUMNS, MEASURES
 
-EVERY = [STUDIES[name](form) for name in STUDIES for form in FORMS]
+EVERY = [*(STUDIES[name](form) for name in STUDIES for form in FORMS), STUDIES["capacity"](LARGE)]
 
 
 @pytest.mark.parametrize("study", EVERY, ids=lambda study: f"{study.name}.{study.form}")
