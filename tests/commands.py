@@ -14,6 +14,7 @@ from trainer import Trainer
 PEOPLE = [(f"{first} {last}", place)
           for first, place in zip(("Ada", "Bob", "Zoë"), ("Rome", "Oslo", "Paris"))
           for last in ("Kern", "Lund", "Muir", "Nash")]  # fmt: skip
+SMALL = {"n_layer": 2, "n_head": 4, "n_embd": 64}  # the models that commands train in the fixture `folder`
 
 
 def write_corpus():

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import write_corpus
+from commands import SMALL, sizes, write_corpus
 from hypothesis import settings
+
+from engine.sizes import Sizes
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no error
 settings.load_profile("patient")
@@ -29,7 +31,14 @@ def one_thread():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a small corpus and its questions, in which the commands run."""
+    """A folder with a small corpus and its questions, in which the commands run, and train small models unless told."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("engine.sizes.Sizes", sizes(**SMALL))
     write_corpus()
     return tmp_path
+
+
+@pytest.fixture
+def handout_size(folder, monkeypatch):
+    """In `folder`, the commands train models of the handouts' size."""
+    monkeypatch.setattr("engine.sizes.Sizes", Sizes)

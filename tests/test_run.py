@@ -99,7 +99,7 @@ def test_the_handouts_commands(handout, folder, monkeypatch, capsys):
     assert not list(folder.glob("*.state*")) and not list(folder.glob(".*"))
 
 
-def test_hyperparameters_are_the_handouts(folder, monkeypatch):
+def test_hyperparameters_are_the_handouts(handout_size, monkeypatch):
     """With `--recipe handout`."""
     from trainer import Trainer
 
@@ -139,7 +139,7 @@ def test_hyperparameters_are_the_handouts(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("variant", ["vanilla", "rope", "synthesizer"])
-def test_the_fast_recipe(variant, folder, monkeypatch, capsys):
+def test_the_fast_recipe(variant, handout_size, monkeypatch, capsys):
     """The default. Runs, in few epochs; flags override it; what it was is printed and saved; its rate ends where the run
     ends."""
     short = ("--max_epochs", "2", "--tb_expt_name", "fast")

@@ -34,6 +34,13 @@ ONCE = ("--max_epochs", "1", "--device", "cpu")
 QUESTIONS = ("--finetune_corpus_path", "birth_places_train.tsv")
 
 
+@pytest.fixture
+def folder(folder, monkeypatch):
+    """Models of the handouts' size, unless a flag says otherwise."""
+    monkeypatch.setattr("engine.sizes.Sizes", Sizes)
+    return folder
+
+
 def flags(sizes):
     return [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
 

@@ -209,9 +209,11 @@ def learned(tmp_path_factory):
             "--finetune_corpus_path",
             "train.tsv",
             "--max_epochs",
-            80,  # so many that it does not depend on how the machine rounds
+            60,  # so many that it does not depend on how the machine rounds
             "--batch_size",
             3,
+            "--views",
+            8,
         )
         assert command(patch, "finetune", *words, *rate, "--writing_params_path", "f") == 0
     return folder

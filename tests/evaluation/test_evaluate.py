@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from answers import check_page
-from commands import PEOPLE, contents, execute
+from commands import PEOPLE, SMALL, contents, execute
 
 from engine.inputs import load_corpus
 from engine.parameters import load_params, save_params, tag_vocabulary
@@ -27,7 +27,7 @@ def folder(folder):
     Path("birth_dev.tsv").write_text("".join(questions[4:]), encoding="utf-8")
     torch.manual_seed(0)
     corpus = load_corpus("wiki.txt")
-    model = GPT(GPTConfig(corpus.vocab_size, 128))
+    model = GPT(GPTConfig(corpus.vocab_size, 128, **SMALL))
     tag_vocabulary(model, corpus.itos)
     save_params(model, "model")
     return folder
@@ -73,7 +73,7 @@ def test_evaluate_with_a_report(folder, monkeypatch, capsys):
 def check_what_a_report_shows(summary, rows):
     """The likeliest answers, the kinds of mistakes and the probes' example, against the same computed one by one."""
     corpus = load_corpus("wiki.txt")
-    model = GPT(GPTConfig(corpus.vocab_size, 128))
+    model = GPT(GPTConfig(corpus.vocab_size, 128, **SMALL))
     load_params(model, "model")
     ranks = []
     for row in rows:
